@@ -1,0 +1,1 @@
+"""Text autograd and its parts."""

@@ -1,0 +1,72 @@
+"""The error tree: every error this project raises on purpose.
+
+    TextgradAgentsError
+    ├── ConfigError (ValueError)            a setting, flag or argument is not usable
+    ├── FileFormatError (ValueError)        a file we read is missing, damaged or of another shape
+    ├── EngineError (RuntimeError)          a model could not answer
+    │   ├── MissingKeyError                 the key variable of a provider is not set
+    │   ├── EngineRefusal                   the engine does not do what the request asks for
+    │   └── EngineReplyError                the reply is empty, cut, filtered or not a completion
+    ├── GraphError (RuntimeError)           the graph of Variables is used against its rules
+    │   ├── CycleError
+    │   ├── GradientStructureError (ValueError)
+    │   └── PortalError                     a pending value is read where reading it would never end
+    ├── ProposalError (ValueError)          an optimizer's reply holds no usable new value
+    └── EnvError (RuntimeError)             an environment broke its contract
+
+A message states the rule that was broken, the value seen and the way out. All errors can be pickled.
+"""
+
+from __future__ import annotations
+
+
+class TextgradAgentsError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class ConfigError(TextgradAgentsError, ValueError):
+    """A setting, flag or argument cannot be used as given."""
+
+
+class FileFormatError(TextgradAgentsError, ValueError):
+    """A file is missing, damaged, or of another shape than its reader expects."""
+
+
+class EngineError(TextgradAgentsError, RuntimeError):
+    """A model could not answer."""
+
+
+class MissingKeyError(EngineError):
+    """The environment variable that holds a provider's key is not set."""
+
+
+class EngineRefusal(EngineError):
+    """The engine understood the request and does not do what it asks for."""
+
+
+class EngineReplyError(EngineError):
+    """The reply is empty, cut, filtered, or not a completion at all."""
+
+
+class GraphError(TextgradAgentsError, RuntimeError):
+    """The graph of Variables is used against its rules."""
+
+
+class CycleError(GraphError):
+    """A Variable depends on itself."""
+
+
+class GradientStructureError(GraphError, ValueError):
+    """Gradients of one Variable have different structures, or an op returned gradients under other names."""
+
+
+class PortalError(GraphError):
+    """A pending value was read on the thread that has to compute it."""
+
+
+class ProposalError(TextgradAgentsError, ValueError):
+    """An optimizer's reply holds no usable new value."""
+
+
+class EnvError(TextgradAgentsError, RuntimeError):
+    """An environment broke its contract."""

@@ -1,0 +1,135 @@
+"""Messages to a model and what comes back.
+
+`Message` is the chat wire form. `Completion`, `Usage` and `TokenTrace` are what an engine returns; the trace is numpy
+only, so that engines and learners share it without meeting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Role = Literal["system", "user", "assistant", "tool"]
+Finish = Literal["stop", "length", "tool_calls", "content_filter", "refusal"]
+
+
+class ToolCallFunction(BaseModel):
+    """Name and arguments of a called tool."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    arguments: dict[str, Any] = {}
+
+
+class ToolCall(BaseModel):
+    """One tool call of an assistant message."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    type: Literal["function"] = "function"
+    function: ToolCallFunction
+
+
+class Message(BaseModel):
+    """One chat message.
+
+    `content` is a text, or a list of parts (``{"type": "text", …}``, ``{"type": "image_url", …}``), or None for an
+    assistant message that only calls tools.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Role = "user"
+    content: str | list[dict[str, Any]] | None = None
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] | None = None
+    tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the message; image parts are left out."""
+        if isinstance(self.content, list):
+            return "\n".join(part["text"] for part in self.content if part.get("type") == "text")
+        return self.content or ""
+
+
+def system(text: str) -> Message:
+    """A system message."""
+    return Message(role="system", content=text)
+
+
+def user(content: str | list[dict[str, Any]]) -> Message:
+    """A user message."""
+    return Message(role="user", content=content)
+
+
+def assistant(text: str) -> Message:
+    """An assistant message."""
+    return Message(role="assistant", content=text)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call. `estimated` is True where the server did not report them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.estimated or other.estimated,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenTrace:
+    """The tokens behind a completion, as the sampler saw them.
+
+    Attributes:
+        prompt_ids: int32 `(P,)`.
+        action_ids: int32 `(A,)`, the generated tokens.
+        logprobs: float32 `(A,)`, log-probability of each generated token under the sampling distribution, nats.
+        mask: bool `(A,)`, True where the model chose the token, False where the environment wrote it.
+    """
+
+    prompt_ids: NDArray[np.int32]
+    action_ids: NDArray[np.int32]
+    logprobs: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An engine's reply.
+
+    Attributes:
+        text: the reply's text ("" if it only calls tools).
+        finish: why generation ended.
+        usage: tokens of the call.
+        tool_calls: tool calls, in order.
+        model: the model that answered, as it names itself.
+        trace: token ids and log-probabilities, if the engine records them.
+        details: further facts of the call that an engine wants kept (JSON-like).
+    """
+
+    text: str
+    finish: Finish = "stop"
+    usage: Usage = Usage()
+    tool_calls: tuple[ToolCall, ...] = ()
+    model: str = ""
+    trace: TokenTrace | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
