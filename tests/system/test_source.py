@@ -1,0 +1,91 @@
+"""Two habits that a linter does not check: pickles are never read, and no path of somebody's machine is left behind."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+TEXTS = SOURCES + sorted(
+    path for pattern in ("src/**/*.md", "docs/**/*.md", "benchmarks/**/*.py", "*.md") for path in ROOT.glob(pattern)
+)
+
+# Reading any of these can run code that somebody put into the file.
+READERS = {
+    "cloudpickle": {"load", "loads"},
+    "dill": {"load", "loads"},
+    "joblib": {"load"},
+    "marshal": {"load", "loads"},
+    "pandas": {"read_pickle"},
+    "pickle": {"Unpickler", "load", "loads"},
+    "shelve": {"open"},
+    "torch": {"load"},
+}
+MACHINE_PATH = re.compile(r"(?<![\w.~])/(?:home|opt|root|work|Users)/\w")
+
+
+def pickle_reads(source: str) -> Iterator[str]:
+    """Each use of a pickle reader, as `module.name`, whatever the module was imported as."""
+    tree = ast.parse(source)
+    modules: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {alias.asname or alias.name: alias.name for alias in node.names if alias.name in READERS}
+        elif isinstance(node, ast.ImportFrom) and node.module in READERS:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if alias.name in READERS[node.module])
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = modules.get(node.value.id, "")
+            if node.attr in READERS.get(module, ()):
+                yield f"{module}.{node.attr}"
+        elif isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
+            yield "allow_pickle"
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_there_are_sources_to_check() -> None:
+    assert {"src/envs/base.py", "src/textgrad_agents/errors.py"} <= {relative(path) for path in SOURCES}
+
+
+def test_no_pickle_is_read() -> None:
+    found = {relative(path): reads for path in SOURCES if (reads := list(pickle_reads(path.read_text())))}
+    assert found == {}
+
+
+def test_no_machine_paths() -> None:
+    found = {relative(path): hits for path in TEXTS if (hits := MACHINE_PATH.findall(path.read_text()))}
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "read"),
+    [
+        ("import pickle\npickle.load(file)", "pickle.load"),
+        ("def f():\n    import pickle as p\n    return p.loads(data)", "pickle.loads"),
+        ("from pickle import Unpickler", "pickle.Unpickler"),
+        ("import torch\ntorch.load(path, weights_only=False)", "torch.load"),
+        ("import numpy as np\nnp.load(path, allow_pickle=True)", "allow_pickle"),
+    ],
+)
+def test_the_search_finds_a_planted_read(source: str, read: str) -> None:
+    assert list(pickle_reads(source)) == [read]
+
+
+def test_the_search_leaves_writing_alone() -> None:
+    assert list(pickle_reads("import json, pickle\npickle.dump(x, file)\njson.load(file)")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("open('" + "/home/" + "me/x')", True), ("see experiments/work/x and https://a.b/opt", False)],
+)
+def test_the_search_knows_a_machine_path(text: str, found: bool) -> None:
+    assert bool(MACHINE_PATH.search(text)) is found
