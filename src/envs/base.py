@@ -58,7 +58,7 @@ class StepOutcome:
     rewards: Mapping[str, float]
     done: bool = False
     truncated: bool = False
-    info: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class MultiAgentEnvironment(ABC):
@@ -72,10 +72,10 @@ class MultiAgentEnvironment(ABC):
     @property
     @abstractmethod
     def rules(self) -> str:
-        """The rules of the game in words, as every actor and critic may read them. They never say which action is right."""
+        """The rules of the game in words, for actors and critics. They never say which action is right."""
 
     def role_of(self, agent: str) -> str:
-        """The role that an agent plays: agents of one role see and do the same kind of things (``piston_3``: ``piston``)."""
+        """The role of an agent: agents of one role see and do the same kind of things (``piston_3``: ``piston``)."""
         return agent.rstrip("0123456789").rstrip("_-") or agent
 
     @abstractmethod
@@ -102,7 +102,7 @@ class MultiAgentEnvironment(ABC):
     def parameters(self) -> dict[str, Any]:
         """Name and parameters (JSON-like): enough to build the same environment again."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (most environments hold nothing)
         """Release what the environment holds."""
 
     def frames(self, seed: int, actions: Sequence[Mapping[str, int | float]], *, scale: float = 0.5) -> Sequence[Any]:

@@ -132,4 +132,4 @@ class Completion:
     tool_calls: tuple[ToolCall, ...] = ()
     model: str = ""
     trace: TokenTrace | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])

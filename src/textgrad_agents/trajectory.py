@@ -1,7 +1,7 @@
 """The record: what happened in an episode, once, for every reader.
 
 A `Step` is one agent's decision, a `Trajectory` one agent's run, an `Episode` the run of all agents with the cycles of
-the environment. Critics read it as text, numeric learners as tensors; both views are derived, nothing is recorded twice.
+the environment. Critics read it as text, numeric learners as tensors; both views are derived, nothing is kept twice.
 "Unscored" is None, never 0. A rollout that failed is an Episode with `error` set.
 """
 
@@ -128,7 +128,7 @@ class Episode:
     episode_id: int = 0
     iteration: int = 0
     seed: int = 0
-    environment: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict[str, Any])
     trajectories: tuple[Trajectory, ...] = ()
     cycles: tuple[Cycle, ...] = ()
     total_reward: float = 0.0
@@ -136,7 +136,7 @@ class Episode:
     truncated: bool = False
     error: str | None = None
     credits: tuple[Credit, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def agents(self) -> tuple[str, ...]:
