@@ -4,7 +4,8 @@
     ├── ConfigError (ValueError)            a setting, flag or argument is not usable
     ├── FileFormatError (ValueError)        a file we read is missing, damaged or of another shape
     ├── EngineError (RuntimeError)          a model could not answer
-    │   ├── MissingKeyError                 the key variable of a provider is not set
+    │   ├── EngineAccessError               no call will be served until key, quota, rights or model name change
+    │   │   └── MissingKeyError (ValueError)    the key variable of a provider is not set
     │   ├── EngineRefusal                   the engine does not do what the request asks for
     │   └── EngineReplyError                the reply is empty, cut, filtered or not a completion
     ├── GraphError (RuntimeError)           the graph of Variables is used against its rules
@@ -33,10 +34,28 @@ class FileFormatError(TextgradAgentsError, ValueError):
 
 
 class EngineError(TextgradAgentsError, RuntimeError):
-    """A model could not answer."""
+    """A model could not answer.
+
+    Attributes:
+        transient: True where the same request may well succeed a little later.
+        retry_after: seconds that the server asked to wait, if it said so.
+        usage: the `Usage` that the failed call was charged with, if it was charged.
+    """
+
+    def __init__(
+        self, message: str = "", *, transient: bool = False, retry_after: float | None = None, usage: object = None
+    ) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.retry_after = retry_after
+        self.usage = usage
 
 
-class MissingKeyError(EngineError):
+class EngineAccessError(EngineError):
+    """The provider serves no call of this engine until its key, quota, rights or model name are changed."""
+
+
+class MissingKeyError(EngineAccessError, ValueError):
     """The environment variable that holds a provider's key is not set."""
 
 
