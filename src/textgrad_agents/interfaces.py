@@ -42,7 +42,7 @@ class GenerateOptions:
     tool_choice: str | None = None
     response_schema: Mapping[str, Any] | None = None
     role: EngineRole = "other"
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 DEFAULT_OPTIONS = GenerateOptions()
@@ -67,6 +67,64 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CriticInput:
+    """One input of an op call, as a critic sees it.
+
+    Attributes:
+        name: the input's name within the call (``system_prompt``, ``messages.0``); unique in a request.
+        role: its role description.
+        value: its value (text, bytes of an image, or anything with a readable `str`).
+        wanted: True if a gradient is asked for.
+    """
+
+    name: str
+    role: str
+    value: Any
+    wanted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CriticRequest:
+    """What a critic needs to write the gradients of one op call.
+
+    Attributes:
+        op: the op's name.
+        purpose: what the op does, in words.
+        inputs: all inputs, in order.
+        output: the output's value.
+        output_role: the output's role description.
+        feedback: downstream feedback on the output, in order. Empty: the output itself is the objective.
+        messages: the conversation that was sent to a model, if the op called one.
+        instruction: further advice to the critic.
+    """
+
+    op: str
+    purpose: str
+    inputs: tuple[CriticInput, ...]
+    output: Any
+    output_role: str
+    feedback: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    instruction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Criticism:
+    """A critic's gradient of one input: the words, and the context an optimizer should read them in."""
+
+    text: str
+    context: str | tuple[Any, ...] = ""
+
+
+class Critic(Protocol):
+    """Writes gradients in words."""
+
+    async def criticise(self, request: CriticRequest) -> Mapping[str, Criticism]:
+        """Gradients of the wanted inputs by name; an input that needs no change is left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateReport:
     """What one learner update did.
 
@@ -80,8 +138,8 @@ class UpdateReport:
 
     learner: str
     changed: bool = False
-    calls: Mapping[str, int] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict[str, int])
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     notes: tuple[str, ...] = ()
 
 
