@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from envs.base import ActionSpace, MultiAgentEnvironment, ParsedAction, StepOutcome
+from envs.conformance import check_environment
 from envs.registry import make, register
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "MultiAgentEnvironment",
     "ParsedAction",
     "StepOutcome",
+    "check_environment",
     "make",
     "register",
 ]

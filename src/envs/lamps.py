@@ -65,9 +65,9 @@ class LampsEnvironment(MultiAgentEnvironment):
         end = "" if self.goal is None else f" It ends earlier when the team has earned {self.goal:g} points."
         return (
             f"{len(self.agents)} keepers each stand between two lamps. In every cycle one of a keeper's lamps is lit,"
-            " and the keeper may press the button on its left, the button on its right, or nothing. All keepers share one"
-            " reward: the mean of what their presses were worth (each from -1 to 1), less 0.1 for the time. The episode"
-            f" ends after {self.max_cycles} cycles.{end}"
+            " and the keeper may press the button on its left, the button on its right, or nothing. All keepers share"
+            " one reward: the mean of what their presses were worth (each from -1 to 1), less 0.1 for the time. The"
+            f" episode ends after {self.max_cycles} cycles.{end}"
         )
 
     def reset(self, seed: int) -> None:
