@@ -42,7 +42,7 @@ fix: $(DEV_READY) ## Format, and repair what the linter can
 	$(BIN)/ruff format
 
 bench: $(DEV_READY) ## Run every benchmarks/bench_*.py
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@for script in $(wildcard benchmarks/bench_*.py); do echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean: ## Remove the environment, caches and built files (never experiments/ or policies/)
 	rm -rf $(VENV) build dist .coverage htmlcov .hypothesis .pytest_cache .ruff_cache .import_linter_cache
