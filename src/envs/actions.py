@@ -66,13 +66,10 @@ class _NamedActions(ActionSpace):
 
     def _of_word(self, word: str) -> ParsedAction | None:
         """The action that a number or name alone stands for."""
-        word = word.strip(_DECORATION)
+        word = word.strip(_DECORATION).rstrip(_END_MARKS).rstrip(_DECORATION)
         if _NUMBER.fullmatch(word):
             return self._of_number(float(word))
-        word = re.sub(r"[\s-]+", "_", word.rstrip(_END_MARKS).strip(_DECORATION).lower())
-        if _NUMBER.fullmatch(word):
-            return self._of_number(float(word))
-        return self._exact.get(word)
+        return self._exact.get(re.sub(r"[\s-]+", "_", word.lower()))
 
     def _read_first_line(self, reply: str) -> ParsedAction | None:
         line = next((line for line in reply[:2000].splitlines() if line.strip()), "")

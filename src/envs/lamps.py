@@ -34,7 +34,7 @@ class LampsEnvironment(MultiAgentEnvironment):
 
     name = "lamps"
 
-    def __init__(self, num_agents: int = 2, max_cycles: int = 16, goal: float | None = None) -> None:
+    def __init__(self, num_agents: int = 2, max_cycles: int = 32, goal: float | None = None) -> None:
         if not 1 <= num_agents <= 100:
             raise ConfigError(f"num_agents must be from 1 to 100, not {num_agents}")
         if max_cycles < 1:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+import numpy as np
+
 from envs.base import MultiAgentEnvironment, StepOutcome
 from envs.pistonball.actions import ActionMode, piston_actions
 from envs.pistonball.observations import CLOSE_WIDTHS, STILL_PX, BallView, LocalObserver, describe_table
@@ -50,8 +52,7 @@ class PistonballEnvironment(MultiAgentEnvironment):
         _check_whole("max_cycles", max_cycles, 1, 1_000_000)
         if action_mode not in get_args(ActionMode):
             raise ConfigError(f'action_mode must be "discrete" or "continuous", not {action_mode!r}')
-        if field_of_view is not None and not (field_of_view > 0 and math.isfinite(field_of_view)):
-            raise ConfigError(f"field_of_view must be above 0 piston widths, or None for no limit; not {field_of_view}")
+        _check_sight(field_of_view)
         self.agents = tuple(f"piston_{i}" for i in range(num_pistons))
         self.max_cycles = max_cycles
         self.action_mode: ActionMode = action_mode
@@ -76,11 +77,11 @@ class PistonballEnvironment(MultiAgentEnvironment):
         sight = (
             "You see the ball wherever it is."
             if self.field_of_view is None
-            else (f"You see the ball when it is within {self.field_of_view * width:g} px to your left or right.")
+            else f"You see the ball when it is within {self.field_of_view * width:g} px to your left or right."
         )
         return (
-            f"{len(self.agents)} pistons stand in a row between two walls, each {width} px wide, and a ball lies on top"
-            " of them, at first near the right wall. In every cycle each piston moves up, stays, or moves down; its"
+            f"{len(self.agents)} pistons stand in a row between two walls, each {width} px wide, and a ball drops onto"
+            " them near the right wall. In every cycle each piston moves up, stays, or moves down; its"
             f" height goes from 0 px (fully down) to {travel} px (fully up). The ball rolls and bounces on the pistons."
             " All pistons share one reward: in each cycle the share of the way to the left wall that the ball gained"
             " (in percent of the whole way; negative when it rolled back), less 0.1 for the time. The episode ends when"
@@ -213,7 +214,7 @@ class PistonballEnvironment(MultiAgentEnvironment):
         try:
             if self.action_mode == "discrete":
                 return [_DISCRETE_MOVES[actions[agent]] for agent in self.agents]
-            return [_clipped(actions[agent]) for agent in self.agents]
+            return [_single(actions[agent]) for agent in self.agents]
         except (KeyError, TypeError, ValueError):
             raise EnvError(self._explain(actions)) from None
 
@@ -251,13 +252,19 @@ class PistonballEnvironment(MultiAgentEnvironment):
         return f"{self.agents[0]} to {self.agents[-1]}"
 
 
-def _clipped(value: float) -> float:
-    """PettingZoo clips continuous actions to [-1, 1]; what is no number is refused."""
+def _single(value: float) -> float:
+    """A continuous action as PettingZoo's action space has it: clipped to [-1, 1], in single precision."""
     if math.isnan(value):
         raise ValueError
-    return min(1.0, max(-1.0, value))
+    return np.float32(min(1.0, max(-1.0, value)))  # pyright: ignore[reportReturnType] (computes like a float)
 
 
 def _check_whole(field: str, value: int, low: int, high: int) -> None:
     if type(value) is not int or not low <= value <= high:
         raise ConfigError(f"{field} must be a whole number from {low} to {high}, not {value!r}")
+
+
+def _check_sight(widths: float | None) -> None:
+    number = type(widths) in (int, float)
+    if widths is not None and not (number and 0 < widths < math.inf):
+        raise ConfigError(f"field_of_view must be a number of piston widths above 0, or None; not {widths!r}")

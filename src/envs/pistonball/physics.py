@@ -63,7 +63,8 @@ class PistonballPhysics:
         """Let every piston move once, from left to right.
 
         Args:
-            moves: for each piston -1 (one position down) to 1 (one position up).
+            moves: for each piston -1 (one position down) to 1 (one position up). Single precision numbers are added in
+                single precision, as PettingZoo does.
 
         Returns:
             The reward of every agent, and whether the ball is at the left wall.
@@ -72,7 +73,7 @@ class PistonballPhysics:
         dt, unit, top, bottom, ys = self._table.dt, self.step_height, self.top_y, self.bottom_y, self.ys
         for i, move in enumerate(moves):
             if move:
-                y = min(max(ys[i] - move * unit, top), bottom)
+                y = float(min(max(ys[i] - move * unit, top), bottom))
                 if y != ys[i]:
                     ys[i] = y
                     self._pistons[i].position = (self.xs[i], y)

@@ -1,0 +1,52 @@
+"""GIF files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+from envs.frames import write_gif
+from textgrad_agents.errors import ConfigError
+
+
+def shades(count: int) -> list[np.ndarray]:
+    return [np.full((6, 8, 3), 20 * i, dtype=np.uint8) for i in range(count)]
+
+
+def test_writes_all_frames_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "episode.gif"
+    write_gif(path, shades(5), fps=20)
+    assert imageio.imread(path).shape == (5, 6, 8, 3)
+    facts = imageio.immeta(path)
+    assert (facts["duration"], facts["loop"]) == (50, 0)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_replaces_a_file_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "episode.gif"
+    path.write_bytes(b"old")
+    with pytest.raises(ValueError, match="shape"):
+        write_gif(path, [*shades(2), np.zeros((1, 1, 3), dtype=np.uint8)])
+    assert path.read_bytes() == b"old"
+    write_gif(path, shades(2))
+    assert path.read_bytes().startswith(b"GIF8")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imageio.v3", None)
+    with pytest.raises(ConfigError, match=r"install textgrad-agents\[envs\]"):
+        write_gif(tmp_path / "episode.gif", shades(1))
+    assert not list(tmp_path.iterdir())
+
+
+def test_refuses_nothing_and_odd_speeds(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="at least one frame"):
+        write_gif(tmp_path / "episode.gif", [])
+    for fps in (0, 51):
+        with pytest.raises(ConfigError, match="fps"):
+            write_gif(tmp_path / "episode.gif", shades(1), fps=fps)
