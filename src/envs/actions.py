@@ -22,7 +22,6 @@ from envs.base import ActionSpace, ParsedAction
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
 _PAIR = re.compile(r"(\S+?)\s*[=:]\s*(\S.*)")
 _FLAT_OBJECT = re.compile(r"\{[^{}]*\}")
-_FENCE = re.compile(r"```[a-z]*\s*\n(.*?)\n?\s*```", re.DOTALL)
 _DECORATION = "*_`\"' \t"
 _END_MARKS = ".,;:!"
 
@@ -87,8 +86,8 @@ class _NamedActions(ActionSpace):
     def _read_json(self, reply: str) -> ParsedAction | None:
         if '"action"' not in reply:
             return None
-        fenced = _FENCE.search(reply)
-        whole = _load(fenced[1] if fenced else reply)
+        fenced = reply.split("```", 2)
+        whole = _load(fenced[1].removeprefix("json") if len(fenced) == 3 else reply)
         if whole is not None:
             return self._of_object(whole)
         found = [self._of_object(_load(text)) for text in _FLAT_OBJECT.findall(reply) if '"action"' in text]

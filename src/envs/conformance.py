@@ -119,6 +119,8 @@ def _build_twin(environment: MultiAgentEnvironment) -> MultiAgentEnvironment:
 def _check_before_reset(environment: MultiAgentEnvironment) -> None:
     agent, actions = environment.agents[0], _random_actions(environment, random.Random(0))
     _refuses("observe before the first reset", lambda: environment.observe(agent))
+    _refuses("describe the state before the first reset", environment.describe_state)
+    _refuses("give the state before the first reset", environment.global_state)
     _refuses("step before the first reset", lambda: environment.step(actions))
 
 

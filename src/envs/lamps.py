@@ -11,7 +11,8 @@ from typing import Any
 
 from envs.actions import DiscreteActions
 from envs.base import MultiAgentEnvironment, StepOutcome
-from textgrad_agents.errors import ConfigError, EnvError
+from envs.parameters import check_above_zero, check_whole
+from textgrad_agents.errors import EnvError
 from textgrad_agents.situations import format_situation
 
 _POINTS = {"left": {0: 1, 1: 0, 2: -1}, "right": {0: -1, 1: 0, 2: 1}}
@@ -35,12 +36,10 @@ class LampsEnvironment(MultiAgentEnvironment):
     name = "lamps"
 
     def __init__(self, num_agents: int = 2, max_cycles: int = 32, goal: float | None = None) -> None:
-        if not 1 <= num_agents <= 100:
-            raise ConfigError(f"num_agents must be from 1 to 100, not {num_agents}")
-        if max_cycles < 1:
-            raise ConfigError(f"max_cycles must be at least 1, not {max_cycles}")
-        if goal is not None and not goal > 0:
-            raise ConfigError(f"goal must be above 0, or None to play all cycles; not {goal}")
+        check_whole("num_agents", num_agents, 1, 100)
+        check_whole("max_cycles", max_cycles, 1, 1_000_000)
+        if goal is not None:
+            check_above_zero("goal", goal, "or None to play all cycles")
         self.agents = tuple(f"keeper_{i}" for i in range(num_agents))
         self.max_cycles = max_cycles
         self.goal = goal
@@ -80,18 +79,20 @@ class LampsEnvironment(MultiAgentEnvironment):
 
     def observe(self, agent: str) -> str:
         """What `agent` sees: its own lamps."""
+        self._require_started()
         if agent not in self._lit:
-            state = "the episode has not begun; call reset(seed)" if agent in self.agents else "no such agent"
-            raise EnvError(f"observe {agent!r}: {state}; agents are {', '.join(self.agents)}")
+            raise EnvError(f"{agent!r} is not an agent of these lamps; they are {', '.join(self.agents)}")
         return f"I am {agent}.\n{format_situation((f'the lamp on my {self._lit[agent]} is lit',))}"
 
     def describe_state(self) -> str:
         """All lamps in words, for critics only."""
+        self._require_started()
         lamps = ", ".join(f"{agent} {side}" for agent, side in self._lit.items())
         return f"Lit lamps: {lamps}. Earned so far: {self._earned:.2f}."
 
     def global_state(self) -> dict[str, Any]:
         """All lamps as data, for critics and records only."""
+        self._require_started()
         return {"cycle": self._cycle, "lit": dict(self._lit), "earned": round(self._earned, 6)}
 
     def step(self, actions: Mapping[str, int | float]) -> StepOutcome:
@@ -117,6 +118,10 @@ class LampsEnvironment(MultiAgentEnvironment):
             "max_cycles": self.max_cycles,
             "goal": self.goal,
         }
+
+    def _require_started(self) -> None:
+        if not self._lit:
+            raise EnvError("the episode has not begun; call reset(seed) first")
 
     def _light(self) -> None:
         self._lit = {agent: self._random.choice(("left", "right")) for agent in self.agents}

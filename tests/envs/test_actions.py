@@ -38,6 +38,7 @@ DOWN, STAY, UP = ParsedAction(0, "retract_down"), ParsedAction(1, "stay"), Parse
         ('{"action": "2"}', UP),
         ('{"action": 2.0, "reason": {"why": "{}"}}', UP),
         ('```json\n{"action": 0}\n```', DOWN),
+        ('I lower it:\n```\n{"action": 0, "why": {"x": 2}}\n```\nDone.', DOWN),
         ('The ball is 1 px left, so I raise.\n{"action": 2}', UP),
         ('1\n{"action": 2}', UP),
     ],
@@ -76,6 +77,8 @@ def test_reads_answers(reply: str, action: ParsedAction) -> None:
         '{"action": 0} or {"action": 2}',
         '{"action": ' + "9" * 5000 + "}",
         "[" * 100_000 + '"action"',
+        "```" + "\n" * 300_000 + '"action"',
+        '{"action": ' * 30_000,
     ],
 )
 def test_never_misreads(reply: str) -> None:

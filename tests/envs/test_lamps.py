@@ -59,7 +59,12 @@ def test_an_agent_sees_its_own_lamps_only() -> None:
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"num_agents": 0}, "num_agents"), ({"max_cycles": 0}, "max_cycles"), ({"goal": math.nan}, "goal")],
+    [
+        ({"num_agents": 0}, "num_agents"),
+        ({"max_cycles": 0}, "max_cycles"),
+        ({"goal": math.nan}, "goal"),
+        ({"goal": 0}, "goal"),
+    ],
 )
 def test_refuses_bad_parameters(parameters: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -9,8 +9,9 @@ from typing import Any, get_args
 import numpy as np
 
 from envs.base import MultiAgentEnvironment, StepOutcome
+from envs.parameters import check_above_zero, check_whole
 from envs.pistonball.actions import ActionMode, piston_actions
-from envs.pistonball.observations import CLOSE_WIDTHS, STILL_PX, BallView, LocalObserver, describe_table
+from envs.pistonball.observations import ABOVE_WIDTHS, CLOSE_WIDTHS, STILL_PX, BallView, LocalObserver, describe_table
 from envs.pistonball.physics import PistonballPhysics
 from textgrad_agents.errors import ConfigError, EnvError
 
@@ -48,11 +49,12 @@ class PistonballEnvironment(MultiAgentEnvironment):
         pistons_start_low: bool = False,
         field_of_view: float | None = 4.0,
     ) -> None:
-        _check_whole("num_pistons", num_pistons, 2, MAX_PISTONS)
-        _check_whole("max_cycles", max_cycles, 1, 1_000_000)
+        check_whole("num_pistons", num_pistons, 2, MAX_PISTONS)
+        check_whole("max_cycles", max_cycles, 1, 1_000_000)
         if action_mode not in get_args(ActionMode):
             raise ConfigError(f'action_mode must be "discrete" or "continuous", not {action_mode!r}')
-        _check_sight(field_of_view)
+        if field_of_view is not None:
+            check_above_zero("field_of_view", field_of_view, "in piston widths, or None for no limit")
         self.agents = tuple(f"piston_{i}" for i in range(num_pistons))
         self.max_cycles = max_cycles
         self.action_mode: ActionMode = action_mode
@@ -81,12 +83,13 @@ class PistonballEnvironment(MultiAgentEnvironment):
         )
         return (
             f"{len(self.agents)} pistons stand in a row between two walls, each {width} px wide, and a ball drops onto"
-            " them near the right wall. In every cycle each piston moves up, stays, or moves down; its"
-            f" height goes from 0 px (fully down) to {travel} px (fully up). The ball rolls and bounces on the pistons."
-            " All pistons share one reward: in each cycle the share of the way to the left wall that the ball gained"
-            " (in percent of the whole way; negative when it rolled back), less 0.1 for the time. The episode ends when"
-            f" the ball reaches the left wall, or after {self.max_cycles} cycles. {sight} Close means up to"
-            f" {CLOSE_WIDTHS * width:g} px away; a ball that moves up to {STILL_PX:g} px in a cycle counts as still."
+            " them near the right wall. In every cycle each piston moves up, stays, or moves down; its height goes from"
+            f" 0 px (fully down) to {travel} px (fully up). The ball rolls and bounces on the pistons. All pistons"
+            " share one reward: in each cycle the share of the way to the left wall that the ball gained (in percent of the"
+            " whole way; negative when it rolled back), less 0.1 for the time. The episode ends when the ball reaches"
+            f" the left wall, or after {self.max_cycles} cycles. {sight} It is above you within"
+            f" {ABOVE_WIDTHS * width:g} px, close within {CLOSE_WIDTHS * width:g} px, far beyond that; it is still"
+            f" while it moves no more than {STILL_PX:g} px in a cycle."
         )
 
     @property
@@ -111,7 +114,9 @@ class PistonballEnvironment(MultiAgentEnvironment):
         return self._ball().x
 
     def reset(self, seed: int) -> None:
-        """Start an episode."""
+        """Start an episode; `seed` is a whole number from 0."""
+        if seed < 0:
+            raise EnvError(f"reset: a seed is a whole number from 0, not {seed}")
         self._physics.reset(seed)
         self._cycle = 0
         self._running = self._started = True
@@ -128,6 +133,7 @@ class PistonballEnvironment(MultiAgentEnvironment):
 
     def describe_state(self) -> str:
         """The whole table in words, for critics only."""
+        self._require_started()
         velocity = self._physics.ball.velocity
         return describe_table(
             self.agents,
@@ -208,7 +214,7 @@ class PistonballEnvironment(MultiAgentEnvironment):
             pictures.append(physics.picture(scale))
         return pictures
 
-    def _moves(self, actions: Mapping[str, int | float]) -> list[float]:
+    def _moves(self, actions: Mapping[str, int | float]) -> list[float] | list[np.float32]:
         if len(actions) != len(self.agents):
             raise EnvError(f"step: every agent acts in every cycle; {len(actions)} of {len(self.agents)} actions came")
         try:
@@ -252,19 +258,8 @@ class PistonballEnvironment(MultiAgentEnvironment):
         return f"{self.agents[0]} to {self.agents[-1]}"
 
 
-def _single(value: float) -> float:
+def _single(value: float) -> np.float32:
     """A continuous action as PettingZoo's action space has it: clipped to [-1, 1], in single precision."""
     if math.isnan(value):
         raise ValueError
-    return np.float32(min(1.0, max(-1.0, value)))  # pyright: ignore[reportReturnType] (computes like a float)
-
-
-def _check_whole(field: str, value: int, low: int, high: int) -> None:
-    if type(value) is not int or not low <= value <= high:
-        raise ConfigError(f"{field} must be a whole number from {low} to {high}, not {value!r}")
-
-
-def _check_sight(widths: float | None) -> None:
-    number = type(widths) in (int, float)
-    if widths is not None and not (number and 0 < widths < math.inf):
-        raise ConfigError(f"field_of_view must be a number of piston widths above 0, or None; not {widths!r}")
+    return np.float32(min(1.0, max(-1.0, value)))

@@ -95,7 +95,7 @@ class LocalObserver:
         side = "left" if offset < 0 else "right"
         situation = _SITUATIONS[self._place(offset)][_motion_index(ball.moved)]
         return (
-            f"{own}Ball: {distance:.0f} px to my {side}, its underside at height {ball.height:.0f}; "
+            f"{own}Ball: {distance:.0f} px to my {side}, its underside at height {ball.height:z.0f}; "
             f"{_travel(ball.moved)} in the last cycle.\n{situation}"
         )
 
@@ -142,7 +142,7 @@ def describe_table(
         rows.append(row)
     return "\n".join(
         (
-            f"Ball: x {ball.x:.0f} px, underside at height {ball.height:.0f} px, above {agents[below]}, "
+            f"Ball: x {ball.x:.0f} px, underside at height {ball.height:z.0f} px, above {agents[below]}, "
             f"in the {third} third of the table.",
             f"Motion: {motion}; {_travel(ball.moved)} in the last cycle; "
             f"velocity now {velocity[0]:+z.0f} px/s to the right, {velocity[1]:+z.0f} px/s upwards.",

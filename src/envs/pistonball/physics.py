@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from textgrad_agents.errors import ConfigError
 
 
@@ -59,7 +61,7 @@ class PistonballPhysics:
         self.left_edge = self._ball_left_edge()
         self.start_distance = self.left_edge - self.wall_x
 
-    def step(self, moves: Sequence[float]) -> tuple[float, bool]:
+    def step(self, moves: Sequence[float] | Sequence[np.float32]) -> tuple[float, bool]:
         """Let every piston move once, from left to right.
 
         Args:
@@ -89,7 +91,6 @@ class PistonballPhysics:
 
     def picture(self, scale: float) -> Any:
         """The table as an RGB array `(height, width, 3)` of uint8, scaled with smoothing."""
-        import numpy as np
         import pygame
 
         full = self._table.render()
