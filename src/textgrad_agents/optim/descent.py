@@ -1,0 +1,117 @@
+"""Textual gradient descent: a model rewrites each parameter in the light of its feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from textgrad_agents.engines.base import is_structured
+from textgrad_agents.errors import ConfigError
+from textgrad_agents.interfaces import Engine
+from textgrad_agents.optim.base import Optimizer, together
+from textgrad_agents.optim.constraints import Check, NoControlCharacters
+from textgrad_agents.optim.history import History
+from textgrad_agents.optim.proposals import Outcome, Proposal
+from textgrad_agents.optim.request import feedback_items, fitted, make_request, prompt
+from textgrad_agents.optim.rewrite import rewrite, rules, text_of
+from textgrad_agents.session import current_session
+from textgrad_agents.variables.variable import Variable
+
+TOKEN_BUDGET = 24_000
+FAILURES_SHOWN = 4
+TASK = "Write a better value for the variable described below."
+
+
+class TextualGradientDescent(Optimizer):
+    """Rewrites texts; all parameters at once.
+
+    Args:
+        parameters: Variables that hold texts.
+        engine: who writes; the session's optimizer engine if None.
+        constraints: constraints in words, shown to the model.
+        checks: constraints that are enforced: a value that breaks one is repaired once or rejected.
+        in_context_examples: texts like the wanted ones.
+        gradient_memory: the feedback of so many earlier steps is shown again.
+        momentum: so many earlier values are shown.
+        token_budget: tokens of feedback, contexts and history in one request. Contexts and history are cut to it, and
+            say so; the present value and the feedback are always whole.
+        seed: root of the calls' seeds; the session's if None.
+
+    Raises:
+        ConfigError: a number is out of range, or a text stands where a list of texts is due.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Variable[Any]],
+        *,
+        engine: Engine | None = None,
+        constraints: Sequence[str] = (),
+        checks: Sequence[Check] = (),
+        in_context_examples: Sequence[str] = (),
+        gradient_memory: int = 0,
+        momentum: int = 0,
+        token_budget: int = TOKEN_BUDGET,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(parameters)
+        for name, texts in (("constraints", constraints), ("in_context_examples", in_context_examples)):
+            if isinstance(texts, str):
+                raise ConfigError(f"{name} must be a list of texts, got one text; write {name}=[…]")
+        for name, number, least in (
+            ("gradient_memory", gradient_memory, 0),
+            ("momentum", momentum, 0),
+            ("token_budget", token_budget, 1),
+        ):
+            if number < least:
+                raise ConfigError(f"{name} must be at least {least}, got {number}")
+        self._engine = engine
+        self._constraints = tuple(constraints)
+        self._checks = (NoControlCharacters(), *checks)
+        self._examples = tuple(in_context_examples)
+        self._token_budget = token_budget
+        self._seed = seed
+        self._history = {
+            id(one): History(values=momentum, feedback=gradient_memory, failures=FAILURES_SHOWN)
+            for one in self.parameters
+        }
+
+    async def propose(self) -> tuple[Proposal, ...]:
+        """Ask for a new value of every parameter that has feedback, concurrently.
+
+        Raises:
+            ConfigError: a parameter holds no text, or there is no engine.
+            EngineError: the engine cannot answer.
+        """
+        return tuple(await together(self._propose(one) for one in self.parameters))
+
+    async def _propose(self, parameter: Variable[Any]) -> Proposal:
+        old = await text_of(parameter)
+        gradients = tuple(one for one in parameter.gradients if one.text and one.text.strip())
+        if not gradients:
+            return Proposal(parameter, old, None, Outcome.NO_GRADIENT, "there is no feedback on it")
+        session = current_session()
+        engine = self._engine or session.engine("optimizer")
+        past = self._history[id(parameter)]
+        contexts, history = fitted(gradients, past.entries(parameter), self._token_budget)
+        data: dict[str, Any] = {
+            "role": parameter.role_description,
+            "value": old,
+            "feedback": feedback_items(gradients, contexts),
+            "constraints": [*self._constraints, *rules(self._checks, old)],
+            "examples": list(self._examples),
+            "history": history,
+        }
+        seed = session.seed if self._seed is None else self._seed
+        place = (seed, "optimizer", parameter.name or parameter.role_description, past.length)
+        request = make_request(
+            data, instructions=prompt("improve"), task=TASK, place=place, structured=is_structured(engine)
+        )
+        return await rewrite(parameter, old, request, engine=engine, checks=self._checks, gradients=gradients)
+
+    def _remember(self, proposals: Sequence[Proposal]) -> None:
+        for one in proposals:
+            self._history[id(one.parameter)].add(one)
+
+
+TGD = TextualGradientDescent
