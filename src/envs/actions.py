@@ -11,7 +11,6 @@ Numbers and names inside sentences are never taken for an answer ("the ball is 1
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -146,7 +145,7 @@ class ContinuousActions(_NamedActions):
         return self._high[0] if distance > 0 else self._low[0]
 
     def _of_number(self, number: float) -> ParsedAction | None:
-        if not (math.isfinite(number) and self._low[1] <= number <= self._high[1]):
+        if not self._low[1] <= number <= self._high[1]:
             return None
         return ParsedAction(float(number), self.name_of(number))
 

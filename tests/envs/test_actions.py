@@ -117,7 +117,18 @@ def test_continuous_values_have_names(value: float, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", ["1.01", "-2", "inf", "nan", "1e9", '{"action": 1.5}', '{"action": Infinity}', "up 1"]
+    "reply",
+    [
+        "1.01",
+        "-2",
+        "inf",
+        "nan",
+        "1e9",
+        '{"action": 1.5}',
+        '{"action": Infinity}',
+        '{"action": 1' + "0" * 400 + "}",
+        "up 1",
+    ],
 )
 def test_continuous_values_outside_are_not_read(reply: str) -> None:
     assert CONTINUOUS.parse(reply) == ParsedAction(0.0, "stay", parsed=False)

@@ -85,9 +85,9 @@ class PistonballEnvironment(MultiAgentEnvironment):
             f"{len(self.agents)} pistons stand in a row between two walls, each {width} px wide, and a ball drops onto"
             " them near the right wall. In every cycle each piston moves up, stays, or moves down; its height goes from"
             f" 0 px (fully down) to {travel} px (fully up). The ball rolls and bounces on the pistons. All pistons"
-            " share one reward: in each cycle the share of the way to the left wall that the ball gained (in percent of the"
-            " whole way; negative when it rolled back), less 0.1 for the time. The episode ends when the ball reaches"
-            f" the left wall, or after {self.max_cycles} cycles. {sight} It is above you within"
+            " share one reward: in each cycle the share of the way to the left wall that the ball gained (in percent"
+            " of the whole way; negative when it rolled back), less 0.1 for the time. The episode ends when the ball"
+            f" reaches the left wall, or after {self.max_cycles} cycles. {sight} It is above you within"
             f" {ABOVE_WIDTHS * width:g} px, close within {CLOSE_WIDTHS * width:g} px, far beyond that; it is still"
             f" while it moves no more than {STILL_PX:g} px in a cycle."
         )
