@@ -131,16 +131,18 @@ class UpdateReport:
     Attributes:
         learner: the learner's name.
         changed: True if any parameter changed.
-        calls: model calls made, by engine role.
         metrics: numbers to record.
         notes: sentences for the log, in order.
+        credits: judgements to add to the episodes' records, by episode id (`trajectory.Credit`).
+        files: texts that belong into the iteration's folder, by file name.
     """
 
     learner: str
     changed: bool = False
-    calls: Mapping[str, int] = field(default_factory=dict[str, int])
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     notes: tuple[str, ...] = ()
+    credits: Mapping[int, tuple[Any, ...]] = field(default_factory=dict[int, tuple[Any, ...]])
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Learner(Protocol[EpisodeT]):

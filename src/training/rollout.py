@@ -1,0 +1,85 @@
+"""Rollout: a team plays an environment once; what happened is an Episode."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from envs.base import MultiAgentEnvironment, StepOutcome
+from textgrad_agents.errors import EnvError
+from textgrad_agents.seeds import derive_seed
+from textgrad_agents.trajectory import Cycle, Episode, Step, Trajectory
+from training.acting import Place, Team
+
+ENVIRONMENT_SEEDS = 2**31  # simulators take 31-bit seeds
+
+
+async def rollout(
+    environment: MultiAgentEnvironment,
+    team: Team,
+    place: Place,
+    *,
+    episode_id: int = 0,
+    iteration: int = 0,
+    record: bool = True,
+) -> Episode:
+    """Play one episode.
+
+    An environment that fails ends the episode: what was recorded until then is kept, and `error` says what happened.
+
+    Args:
+        environment: reset and stepped here.
+        team: decides.
+        place: where in the run this is; all seeds derive from it.
+        episode_id: number of the episode within its iteration.
+        iteration: training iteration.
+        record: False keeps the score and the length alone, and builds no text for critics.
+
+    Raises:
+        EngineAccessError: no further call can succeed (key, quota, unknown model).
+        EngineRefusal: the engine does not play this part.
+    """
+    seed = derive_seed(*place, "environment") % ENVIRONMENT_SEEDS
+    steps: dict[str, list[Step]] = {agent: [] for agent in environment.agents}
+    cycles: list[Cycle] = []
+    total, length, truncated, error = 0.0, 0, False, None
+    try:
+        environment.reset(seed)
+        for timestep in range(environment.max_cycles):
+            before = (environment.describe_state(), environment.global_state()) if record else None
+            decisions = await team.act(environment, timestep, place)
+            outcome = environment.step({step.agent: step.action for step in decisions})
+            reward = _mean_reward(outcome, timestep)
+            total += reward
+            length += 1
+            over = outcome.done or outcome.truncated
+            if before is not None:
+                for step in decisions:
+                    steps[step.agent].append(replace(step, reward=outcome.rewards[step.agent]))
+                cycles.append(Cycle(timestep, *before, reward, over))
+            if over:
+                truncated = not outcome.done
+                break
+    except EnvError as failure:
+        error = str(failure)
+    return Episode(
+        episode_id=episode_id,
+        iteration=iteration,
+        seed=seed,
+        environment=environment.parameters(),
+        trajectories=tuple(Trajectory(agent, tuple(taken)) for agent, taken in steps.items()),
+        cycles=tuple(cycles),
+        total_reward=total,
+        length=length,
+        truncated=truncated,
+        error=error,
+    )
+
+
+def _mean_reward(outcome: StepOutcome, timestep: int) -> float:
+    reward = sum(outcome.rewards.values()) / len(outcome.rewards)
+    if not math.isfinite(reward):
+        raise EnvError(
+            f"the environment gave the rewards {dict(outcome.rewards)} in cycle {timestep}; not all are finite"
+        )
+    return reward
