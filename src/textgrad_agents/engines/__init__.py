@@ -1,1 +1,21 @@
-"""engines."""
+"""Who answers messages: models behind an address, scripts, and what can be put around them."""
+
+from textgrad_agents.engines.chat import ChatEngine
+from textgrad_agents.engines.factory import make_engine
+from textgrad_agents.engines.middleware import Limited, Meter, Metered, Retried
+from textgrad_agents.engines.models import LLMConfig, get_llm_config, list_available_models, save_llm_config
+from textgrad_agents.engines.scripted import ScriptedEngine
+
+__all__ = [
+    "ChatEngine",
+    "LLMConfig",
+    "Limited",
+    "Meter",
+    "Metered",
+    "Retried",
+    "ScriptedEngine",
+    "get_llm_config",
+    "list_available_models",
+    "make_engine",
+    "save_llm_config",
+]

@@ -1,4 +1,4 @@
-"""What engines share: token estimates, prices of a call, one value per event loop."""
+"""What engines share: token estimates, the cost of a call, one value per event loop."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ def estimate_usage(messages: Sequence[Message], reply: str) -> Usage:
         output_tokens=estimate_tokens(reply),
         estimated=True,
     )
+
+
+def one_line(value: object, limit: int = 200) -> str:
+    """The beginning of `value` on one line, for messages."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 @runtime_checkable

@@ -8,7 +8,16 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 from textgrad_agents.engines.models.providers import (
@@ -67,7 +76,7 @@ class LLMConfig(BaseModel):
     timeout: float = Field(default=600.0, gt=0, allow_inf_nan=False)
     input_price_per_million: Price = 0.0
     output_price_per_million: Price = 0.0
-    extra_params: dict[str, Any] = Field(default_factory=dict)
+    extra_params: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
 
     if not TYPE_CHECKING:  # type checkers keep the signature that pydantic gives
 
@@ -84,6 +93,11 @@ class LLMConfig(BaseModel):
     def _check_url(cls, url: str | None) -> str | None:
         return None if url is None else checked_url(url)
 
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _no_empty_key(cls, key: object) -> object:
+        return None if isinstance(key, str) and not key.strip() else key
+
     @field_validator("stop", mode="before")
     @classmethod
     def _one_stop(cls, stop: object) -> object:
@@ -91,7 +105,7 @@ class LLMConfig(BaseModel):
 
     @field_validator("extra_params")
     @classmethod
-    def _check_extra(cls, extra: dict[str, Any]) -> dict[str, Any]:
+    def _check_extra(cls, extra: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if taken := sorted(_OURS & extra.keys()):
             raise ValueError(f"must not set {', '.join(taken)}: the engine does")
         return extra
@@ -133,13 +147,14 @@ class LLMConfig(BaseModel):
         if owner is not None and not owner.owns(self.url):
             if is_loopback(self.url):
                 return None
+            other = (self.provider and self.provider.key_variable) or "a variable of your own"
             raise ConfigError(
                 f"the key in {self.api_key_env_var} is sent to https://{owner.hosts[0]} alone, and base_url is "
-                f"{self.url}; put the key of that server into a variable of your own and name it in api_key_env_var "
+                f"{self.url}; put that server's key into {other} and name the variable in api_key_env_var "
                 "(--api_key_env), or set api_key_env_var to null if the server needs no key"
             )
-        key = os.environ.get(self.api_key_env_var, "").strip()
-        if key:
+        key = os.environ.get(self.api_key_env_var, "")
+        if key.strip():
             return _usable(key, self.api_key_env_var)
         if is_loopback(self.url):
             return None
@@ -167,9 +182,8 @@ class LLMConfig(BaseModel):
         return cls(**{str(name): value for name, value in fields.items()})
 
 
-def _usable(key: str, source: str) -> str | None:
-    if not key.strip():
-        return None
+def _usable(key: str, source: str) -> str:
+    key = key.strip()
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise ConfigError(f"the key in {source} holds spaces or characters that no key has; copy it anew")
     return key
@@ -184,6 +198,8 @@ def _explain(problem: ErrorDetails) -> str:
             return f"there is no field {name}; {hint}"
         case "missing":
             return f"{name} is missing"
+        case "string_too_short":
+            return f"{name} must not be empty"
         case "value_error":
             return f"{name} {problem['msg'].removeprefix('Value error, ')}"
         case "string_pattern_mismatch":
