@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -29,6 +30,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -56,7 +58,7 @@ def read_json(path: Path, *, what: str, max_bytes: int = 10_000_000) -> Any:
         size = path.stat().st_size
         if size > max_bytes:
             raise FileFormatError(f"{what} {path} has {size} bytes; at most {max_bytes} are read")
-        return json.loads(path.read_bytes(), object_pairs_hook=_no_duplicates)
+        return parse_json(path.read_bytes())
     except FileNotFoundError:
         raise FileFormatError(f"{what} {path} does not exist") from None
     except OSError as error:
@@ -66,23 +68,54 @@ def read_json(path: Path, *, what: str, max_bytes: int = 10_000_000) -> Any:
             f"{what} {path} is not valid JSON (line {error.lineno}, column {error.colno}: {error.msg}); "
             "restore it from a copy or delete it"
         ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise FileFormatError(f"{what} {path} is not a JSON text: {error}") from None
-    except _DuplicateKey as error:
-        raise FileFormatError(f"{what} {path} holds the key {error.args[0]!r} twice; keep one of them") from None
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{what} {path} is not a JSON text that is read here: {error}") from None
 
 
-class _DuplicateKey(Exception):
-    """A JSON object names one key twice."""
+def parse_json(data: bytes) -> Any:
+    """Parse JSON more strictly than `json.loads`.
+
+    Raises:
+        json.JSONDecodeError: `data` is not JSON.
+        ValueError: it is not UTF-8, names a key twice, or holds NaN, an infinity, a number of thousands of digits or
+            half a surrogate pair.
+        RecursionError: it is nested too deeply.
+    """
+    value = json.loads(data, object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant, parse_float=_finite)
+    if rb"\ud" in data.lower():  # an escape that may stand for half a character, which no file can hold
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise _DuplicateKey(key)
-        result[key] = value
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise ValueError(f"it holds the key {twice!r} twice; keep one of them")
     return result
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"the number {digits} is too large")
+    return number
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power failure, where the system can (a folder cannot be opened on Windows)."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:
