@@ -1,6 +1,8 @@
 """Optimizers: from the gradients of parameters to better values."""
 
+from textgrad_agents.optim.ape import APE
 from textgrad_agents.optim.base import Optimizer
+from textgrad_agents.optim.chained import ChainedOptimizer
 from textgrad_agents.optim.constraints import (
     Check,
     ForbiddenWords,
@@ -11,15 +13,21 @@ from textgrad_agents.optim.constraints import (
     PlaceholdersKept,
 )
 from textgrad_agents.optim.descent import TGD, TextualGradientDescent
+from textgrad_agents.optim.examples import Example
+from textgrad_agents.optim.memory import MemoryOptimizer
 from textgrad_agents.optim.proposals import Outcome, Proposal, StepReport
 
 __all__ = [
+    "APE",
     "TGD",
+    "ChainedOptimizer",
     "Check",
+    "Example",
     "ForbiddenWords",
     "JSONSchema",
     "MaxGrowth",
     "MaxLength",
+    "MemoryOptimizer",
     "NoControlCharacters",
     "Optimizer",
     "Outcome",

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from textgrad_agents.engines.base import is_structured
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.interfaces import Engine
 from textgrad_agents.optim.base import Optimizer, together
 from textgrad_agents.optim.constraints import Check, NoControlCharacters
 from textgrad_agents.optim.history import History
 from textgrad_agents.optim.proposals import Outcome, Proposal
-from textgrad_agents.optim.request import feedback_items, fitted, make_request, prompt
-from textgrad_agents.optim.rewrite import rewrite, rules, text_of
-from textgrad_agents.session import current_session
+from textgrad_agents.optim.request import feedback_items, fitted
+from textgrad_agents.optim.rewrite import Rewriter, text_of
 from textgrad_agents.variables.variable import Variable
 
 TOKEN_BUDGET = 24_000
@@ -65,12 +63,9 @@ class TextualGradientDescent(Optimizer):
         ):
             if number < least:
                 raise ConfigError(f"{name} must be at least {least}, got {number}")
-        self._engine = engine
-        self._constraints = tuple(constraints)
-        self._checks = (NoControlCharacters(), *checks)
+        self._rewriter = Rewriter("improve", TASK, engine, tuple(constraints), (NoControlCharacters(), *checks), seed)
         self._examples = tuple(in_context_examples)
         self._token_budget = token_budget
-        self._seed = seed
         self._history = {
             id(one): History(values=momentum, feedback=gradient_memory, failures=FAILURES_SHOWN)
             for one in self.parameters
@@ -89,25 +84,15 @@ class TextualGradientDescent(Optimizer):
         old = await text_of(parameter)
         gradients = tuple(one for one in parameter.gradients if one.text and one.text.strip())
         if not gradients:
-            return Proposal(parameter, old, None, Outcome.NO_GRADIENT, "there is no feedback on it")
-        session = current_session()
-        engine = self._engine or session.engine("optimizer")
+            return Proposal(parameter, old, old, Outcome.NO_GRADIENT, "there is no feedback on it")
         past = self._history[id(parameter)]
         contexts, history = fitted(gradients, past.entries(parameter), self._token_budget)
-        data: dict[str, Any] = {
-            "role": parameter.role_description,
-            "value": old,
+        data = {
             "feedback": feedback_items(gradients, contexts),
-            "constraints": [*self._constraints, *rules(self._checks, old)],
             "examples": list(self._examples),
             "history": history,
         }
-        seed = session.seed if self._seed is None else self._seed
-        place = (seed, "optimizer", parameter.name or parameter.role_description, past.length)
-        request = make_request(
-            data, instructions=prompt("improve"), task=TASK, place=place, structured=is_structured(engine)
-        )
-        return await rewrite(parameter, old, request, engine=engine, checks=self._checks, gradients=gradients)
+        return await self._rewriter.propose(parameter, old, data, attempt=past.length, gradients=gradients)
 
     def _remember(self, proposals: Sequence[Proposal]) -> None:
         for one in proposals:

@@ -47,7 +47,7 @@ class History:
                 if texts:
                     entry["feedback"] = texts
             if index in failures:
-                entry["proposal"] = attempt.new or ""
+                entry["proposal"] = attempt.refused
                 entry["outcome"] = f"not taken: {attempt.reason}"
             if entry:
                 entries.append(entry)

@@ -32,22 +32,24 @@ class Proposal:
     Attributes:
         parameter: the parameter.
         old: its value when the proposal was made.
-        new: the value proposed; of a rejected proposal the text that was refused; None where there is none.
-        outcome: only `proposed` changes the parameter when it is applied.
+        new: the value it would have; the old one unless the outcome is `proposed`.
+        outcome: how the attempt ended.
         reason: why the outcome is what it is, in words.
         calls: model calls that it took.
         gradients: the feedback that it was made from.
         model: the model that wrote it, as it names itself.
+        refused: the text of a rejected proposal.
     """
 
     parameter: Variable[Any]
     old: str
-    new: str | None
+    new: str
     outcome: Outcome
     reason: str = ""
     calls: int = 0
     gradients: tuple[Gradient, ...] = ()
     model: str = ""
+    refused: str = ""
 
     @property
     def name(self) -> str:
@@ -56,7 +58,7 @@ class Proposal:
 
     def rejected(self, reason: str) -> Proposal:
         """The same proposal after it was tried and not taken."""
-        return replace(self, outcome=Outcome.REJECTED, reason=reason)
+        return replace(self, new=self.old, outcome=Outcome.REJECTED, reason=reason, refused=self.new)
 
 
 @dataclass(frozen=True, slots=True)

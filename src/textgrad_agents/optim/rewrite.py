@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from textgrad_agents.engines.base import is_structured
 from textgrad_agents.errors import ConfigError, EngineReplyError, ProposalError
 from textgrad_agents.interfaces import Engine, GenerateOptions
 from textgrad_agents.optim.constraints import Check
 from textgrad_agents.optim.proposals import Outcome, Proposal
 from textgrad_agents.optim.replies import RESPONSE_SCHEMA
-from textgrad_agents.optim.request import Request
+from textgrad_agents.optim.request import make_request, prompt
+from textgrad_agents.seeds import derive_seed
 from textgrad_agents.session import current_session
 from textgrad_agents.variables.gradient import Gradient
 from textgrad_agents.variables.variable import Variable
@@ -18,45 +21,85 @@ from textgrad_agents.variables.variable import Variable
 TRIES = 2
 
 
-async def rewrite(
-    parameter: Variable[Any],
-    old: str,
-    request: Request,
-    *,
-    engine: Engine,
-    checks: Sequence[Check],
-    gradients: tuple[Gradient, ...] = (),
-) -> Proposal:
-    """Ask `engine` for a new value of `parameter`.
+@dataclass(frozen=True, slots=True)
+class Rewriter:
+    """How a model is asked for new values.
 
-    Raises:
-        EngineError: the engine cannot answer at all; an empty or cut reply is repaired like any unusable one.
+    Attributes:
+        prompt: name of the instructions in ``prompts/``.
+        task: what to do with the data, in a sentence.
+        engine: who writes; the session's optimizer engine if None.
+        constraints: constraints in words.
+        checks: constraints that are enforced.
+        seed: root of the calls' seeds; the session's if None.
     """
-    session = current_session()
-    messages = request.messages()
-    model, problem, outcome, new = "", "", Outcome.UNREADABLE, None
-    for attempt in range(TRIES):
-        options = GenerateOptions(
-            role="optimizer",
-            seed=request.seed + attempt,
-            response_schema=RESPONSE_SCHEMA if request.structured else None,
+
+    prompt: str
+    task: str
+    engine: Engine | None
+    constraints: tuple[str, ...]
+    checks: tuple[Check, ...]
+    seed: int | None
+
+    async def propose(
+        self,
+        parameter: Variable[Any],
+        old: str,
+        data: Mapping[str, Any],
+        *,
+        attempt: int,
+        gradients: tuple[Gradient, ...] = (),
+    ) -> Proposal:
+        """Ask for a better value than `old`.
+
+        Args:
+            parameter: whose value it is.
+            old: its present value.
+            data: what the model is told beside role, value and constraints.
+            attempt: number of attempts at this parameter before, so that the same question is not asked twice.
+            gradients: the feedback in the data, for the record.
+
+        Raises:
+            ConfigError: there is no engine.
+            EngineError: the engine cannot answer; an empty or cut reply is repaired like any unusable one.
+        """
+        session = current_session()
+        engine = self.engine or session.engine("optimizer")
+        constraints = [*self.constraints, *rules(self.checks, old)]
+        request = make_request(
+            {"role": parameter.role_description, "value": old, **data, "constraints": constraints},
+            instructions=prompt(self.prompt),
+            task=self.task,
+            place=(session.seed if self.seed is None else self.seed, self.prompt, _name(parameter), attempt),
+            structured=is_structured(engine),
         )
-        reply = ""
-        try:
-            completion = await session.ask(engine, messages, options)
-            reply, model = completion.text, completion.model
-            new = request.read(completion)
-        except (EngineReplyError, ProposalError) as error:
-            outcome, problem, new = Outcome.UNREADABLE, str(error), None
-        else:
-            if new == old.strip():
-                return Proposal(parameter, old, None, Outcome.UNCHANGED, "", attempt + 1, gradients, model)
-            broken = violations(checks, old, new)
-            if not broken:
-                return Proposal(parameter, old, new, Outcome.PROPOSED, "", attempt + 1, gradients, model)
-            outcome, problem = Outcome.REJECTED, f"the new value breaks a rule: {'; '.join(broken)}"
-        messages = request.repair(reply, problem)
-    return Proposal(parameter, old, new, outcome, problem, TRIES, gradients, model)
+        proposal = Proposal(parameter, old, old, Outcome.UNREADABLE, gradients=gradients)
+        messages = request.messages()
+        for number in range(TRIES):
+            options = GenerateOptions(
+                role="optimizer",
+                seed=derive_seed(request.seed, number),
+                response_schema=RESPONSE_SCHEMA if request.structured else None,
+            )
+            reply, proposal = "", replace(proposal, calls=number + 1)
+            try:
+                completion = await session.ask(engine, messages, options)
+                reply, proposal = completion.text, replace(proposal, model=completion.model)
+                proposal = self._judged(proposal, request.read(completion))
+            except (EngineReplyError, ProposalError) as error:
+                proposal = replace(proposal, outcome=Outcome.UNREADABLE, reason=str(error), refused="")
+            if proposal.outcome in (Outcome.PROPOSED, Outcome.UNCHANGED):
+                break
+            messages = request.repair(reply, proposal.reason)
+        return proposal
+
+    def _judged(self, proposal: Proposal, new: str) -> Proposal:
+        if new == proposal.old.strip():
+            return replace(proposal, outcome=Outcome.UNCHANGED, reason="", refused="")
+        if broken := violations(self.checks, proposal.old, new):
+            reason = f"the new value breaks a rule: {'; '.join(broken)}"
+            return replace(proposal, outcome=Outcome.REJECTED, reason=reason, refused=new)
+        return replace(proposal, new=new, outcome=Outcome.PROPOSED, reason="", refused="")
 
 
 async def text_of(parameter: Variable[Any]) -> str:
@@ -79,3 +122,7 @@ def rules(checks: Iterable[Check], old: str) -> list[str]:
 def violations(checks: Iterable[Check], old: str, new: str) -> list[str]:
     """What `new` breaks."""
     return [broken for check in checks if (broken := check.violation(old, new))]
+
+
+def _name(parameter: Variable[Any]) -> str:
+    return parameter.name or parameter.role_description
