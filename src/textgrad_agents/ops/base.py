@@ -33,10 +33,12 @@ class Op:
     Attributes:
         name: shown in pictures, errors and gradients; the class name unless an instance sets its own.
         portable: True if the async forward may run on another event loop than the caller's.
+        variable_type: what results are made of; an instance may set its own subclass of Variable.
     """
 
     name: str = "Op"
     portable: ClassVar[bool] = False
+    variable_type: type[Variable[Any]] = Variable
     _signature: Signature
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -107,7 +109,7 @@ class Op:
         call_id = new_call_id()
         if recording and call_id.run_id:
             check_run(call_id, inputs, self.name)
-        call = OpCall(self, [], {}, inputs if recording else (), call_id, _site())
+        call = OpCall(self, [], {}, inputs if recording else (), call_id, call_site())
         needs_grad = recording and any(variable.requires_grad for _, variable in inputs)
         output_role = role if role is not None else self.output_role(inputs)
         pending = None
@@ -120,7 +122,7 @@ class Op:
         if work is not None:
             session = current_session()
             value, pending = None, Pending(work, session, _loop_for(self))
-        return Variable.result(
+        return self.variable_type.result(
             call if recording else None, value, pending=pending, role=output_role, requires_grad=needs_grad
         )
 
@@ -275,7 +277,7 @@ def _note(error: BaseException, call: OpCall) -> None:
         error.add_note(note)
 
 
-def _site() -> tuple[str, int]:
+def call_site() -> tuple[str, int]:
     """File and line of the nearest caller outside this package."""
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("textgrad_agents."):
