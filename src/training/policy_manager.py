@@ -202,7 +202,8 @@ class PolicyManager:
         Args:
             agent_policies: policy text of each agent.
             stats: numbers of the iteration that led to it.
-            timestamp: when it was made, ISO 8601; now if left out.
+            timestamp: when it was made, ISO 8601. Left out, it is now, or as it was if the file holds the same policies
+                there already (a run that was taken up again repeats itself).
             lineage: where it came from.
             adapters: weights that belong to an agent's policy.
 
@@ -215,12 +216,13 @@ class PolicyManager:
             )
         if self._file.published:
             raise ConfigError(f"policy file {self.policy_path} is published and only read; save to another file")
+        policies = {
+            agent: AgentPolicy(policy=agent_policies[agent], adapter=(adapters or {}).get(agent))
+            for agent in self.agent_names
+        }
         version = PolicyVersion(
-            timestamp=timestamp or datetime.now(UTC).isoformat(timespec="seconds"),
-            agent_policies={
-                agent: AgentPolicy(policy=agent_policies[agent], adapter=(adapters or {}).get(agent))
-                for agent in self.agent_names
-            },
+            timestamp=timestamp or self._known_time(policies) or datetime.now(UTC).isoformat(timespec="seconds"),
+            agent_policies=policies,
             training_stats=None if stats is None else dict(stats),
             lineage=lineage,
         )
@@ -267,11 +269,16 @@ class PolicyManager:
         try:
             return version.of(self.agent_names)
         except KeyError:
-            theirs = _names(tuple(version.agent_policies))
+            theirs, ours = _names(tuple(version.agent_policies)), _names(self.agent_names)
             raise FileFormatError(
-                f"policy file {self.policy_path}, iteration_{iteration}, is for {theirs}, not {_names(self.agent_names)}; "
+                f"policy file {self.policy_path}, iteration_{iteration}, is for {theirs}, not {ours}; "
                 "name another file with --policy_path, or change the number of agents"
             ) from None
+
+    def _known_time(self, policies: Mapping[str, AgentPolicy]) -> str | None:
+        """When the version after the current one was made, if it is there and holds these policies."""
+        known = self._file.policies.get(f"iteration_{self.current_iteration + 1}")
+        return known.timestamp if known is not None and known.agent_policies == policies else None
 
     def _write(self) -> None:
         try:

@@ -1,0 +1,303 @@
+"""The folder of a run: whose it is, what is finished in it, and that no second run writes into it.
+
+experiments/<exp_name>/config.json, summary.json, events.jsonl, policy.json, reward_curve.png
+                      /iteration_<i>/episode_<j>/…    episodes to learn from
+                      /iteration_<i>/gate/…           what decided about new policies
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+
+from textgrad_agents.errors import ConfigError, FileFormatError
+from textgrad_agents.files import read_json, write_json
+from textgrad_agents.loggers import FileLogger
+from textgrad_agents.policy import read_policy_file
+from textgrad_agents.validation import short
+from training.config import TrainingConfig, read_settings
+from training.policy_manager import PolicyManager, choose_policy_file
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+LOCK, HOLDER = ".lock", ".holder.json"
+OURS = re.compile(
+    r"iteration_\d+|config\.json|summary\.json|events\.jsonl|policy\.json|reward_curve\.png|journal\.sqlite.*|adapters"
+    r"|evaluation|evaluation_summary\.json"
+)
+"""What a run leaves in its folder; starting anew removes these and nothing else."""
+
+
+class _Stored(NamedTuple):
+    """The config that a folder's run was started with."""
+
+    config: TrainingConfig
+    fingerprint: str
+
+
+class RunFolder:
+    """The folder of one run, locked against other writers until `close`. Made by `RunFolder.open`.
+
+    Attributes:
+        path: the folder.
+        config: the run's config, with the name that the run really has.
+        resumed: True if the run was started before.
+        notes: what to tell the user about the choice of folder and policy file, in order.
+        logger: takes the run's events.
+    """
+
+    def __init__(self, path: Path, config: TrainingConfig, lock: BaseFileLock, *, resumed: bool, fresh: bool) -> None:
+        self.path = path
+        self.config = config
+        self.resumed = resumed
+        self.notes: list[str] = []
+        self.logger = FileLogger(path / "events.jsonl")
+        self._lock = lock
+        self._fresh = fresh
+
+    @classmethod
+    def open(cls, config: TrainingConfig, *, overwrite: bool = False) -> Self:
+        """Take the folder that a config's run belongs into.
+
+        The same run again continues. Another run of the same name gets the next free name if nobody chose the name,
+        and is refused if somebody did.
+
+        Args:
+            config: the run.
+            overwrite: start anew in place of an earlier run of this name.
+
+        Raises:
+            ConfigError: the name belongs to another run, another process writes there, or the folder cannot be written.
+            FileFormatError: the config of the earlier run is damaged.
+        """
+        try:
+            return cls._open(config, overwrite)
+        except OSError as error:
+            raise ConfigError(
+                f"experiments folder {config.experiments_dir} cannot be written: {error.strerror or error}"
+                f"{f' ({error.filename})' if error.filename else ''}; choose another with --experiments_dir"
+            ) from None
+
+    @classmethod
+    def _open(cls, config: TrainingConfig, overwrite: bool) -> Self:
+        chosen = "exp_name" in config.model_fields_set
+        for name in _names(config.exp_name):
+            path = config.experiments_dir / name
+            if path.is_symlink():
+                raise ConfigError(f"{path} is a link; runs are written into real folders: choose another --exp_name")
+            problem = None if overwrite else _problem(path, config)
+            if problem is None:
+                path.mkdir(parents=True, exist_ok=True)
+                lock = _take(path)
+                problem = None if overwrite else _problem(path, config)
+                if problem is None:
+                    return cls._begin(path, config, lock, overwrite)
+                lock.release()
+            if chosen:
+                raise ConfigError(f"{problem}; choose another --exp_name, or start it anew with --overwrite")
+        raise AssertionError("unreachable: names never end")
+
+    @classmethod
+    def _begin(cls, path: Path, config: TrainingConfig, lock: BaseFileLock, overwrite: bool) -> Self:
+        """Write the config into a folder that is ours and locked."""
+        renamed = path.name != config.exp_name
+        mine = config.replaced(exp_name=path.name) if renamed else config
+        if overwrite:
+            _clear(path)
+        stored = _stored(path)
+        written = mine if stored is None else mine.replaced(start_iteration=stored.config.start_iteration)
+        written.to_json(path / "config.json")
+        run = cls(path, mine, lock, resumed=stored is not None, fresh=overwrite)
+        if renamed:
+            run.notes.append(f"experiment {config.exp_name} exists with other settings; this run is {path.name}")
+        if run.resumed:
+            run.notes.append(f"experiment {path.name} was started before; what is finished in {path} is reused")
+        return run
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.path.name
+
+    def policies(self, agents: Sequence[str]) -> PolicyManager:
+        """The policies of the run, in the file that it may write.
+
+        Raises:
+            FileFormatError: the policy file is damaged, or was named and is for other agents.
+            ConfigError: another experiment has taken over the policies, or the file cannot be written.
+        """
+        path, own = self.config.policy_path, self.path / "policy.json"
+        place = choose_policy_file(
+            path,
+            read_policy_file(path) if path.exists() else None,
+            own=own,
+            own_exists=own.exists(),
+            agents=agents,
+            experiment=self.name,
+            given="policy_path" in self.config.model_fields_set,
+            continuing=self.resumed,
+            overwrite=self._fresh,
+        )
+        if place.note:
+            self.notes.append(place.note)
+        return PolicyManager.for_run(
+            place, agents, self.name, timestamp=datetime.now(UTC).isoformat(timespec="seconds")
+        )
+
+    def iteration(self, iteration: int) -> Path:
+        """Folder of an iteration."""
+        return self._inside(f"iteration_{iteration}")
+
+    def episode(self, iteration: int, episode: int) -> Path:
+        """Folder of an episode."""
+        return self._inside(f"iteration_{iteration}", f"episode_{episode}")
+
+    def gate(self, iteration: int) -> Path:
+        """Folder of what decided about an iteration's new policies."""
+        return self._inside(f"iteration_{iteration}", "gate")
+
+    def complete_episodes(self, iteration: int) -> list[int]:
+        """Numbers of the episodes of an iteration that are written to the end, in order."""
+        return [
+            number
+            for number, folder in numbered(self.iteration(iteration), "episode")
+            if (folder / "episode.json").is_file()
+        ]
+
+    def latest_iteration(self) -> int | None:
+        """Number of the last iteration that has a folder."""
+        return max((number for number, _ in numbered(self.path, "iteration")), default=None)
+
+    def write_summary(self, stats: Sequence[dict[str, Any]]) -> None:
+        """Write the numbers of all iterations to ``summary.json``."""
+        write_json(self.path / "summary.json", list(stats))
+
+    def read_summary(self) -> list[dict[str, Any]]:
+        """The numbers of the iterations that are finished; none if there is no ``summary.json``.
+
+        Raises:
+            FileFormatError: the file is damaged.
+        """
+        path = self.path / "summary.json"
+        if not path.exists():
+            return []
+        rows: object = read_json(path, what="summary file")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in cast("list[object]", rows)):
+            raise FileFormatError(f"summary file {path} must hold a list of objects; delete it")
+        return cast("list[dict[str, Any]]", rows)
+
+    def close(self) -> None:
+        """Let others write here."""
+        self.logger.close()
+        with contextlib.suppress(OSError):
+            (self.path / HOLDER).unlink()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _inside(self, *parts: str) -> Path:
+        """A path below the folder, on which no link leads elsewhere."""
+        path = self.path
+        for part in parts:
+            path /= part
+            if path.is_symlink():
+                raise ConfigError(f"{path} is a link; runs are written into real folders: remove it")
+        return path
+
+
+def numbered(folder: Path, kind: str) -> list[tuple[int, Path]]:
+    """The subfolders ``<kind>_<number>`` with their numbers, in order of the numbers."""
+    pattern = re.compile(rf"{kind}_(0|[1-9][0-9]{{0,8}})")
+    found = [(match, path) for path in _entries(folder) if (match := pattern.fullmatch(path.name)) and path.is_dir()]
+    return sorted((int(match[1]), path) for match, path in found)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _names(name: str) -> Iterator[str]:
+    """The name, and those to try when it is taken."""
+    return itertools.chain([name], (f"{name}_{i}" for i in itertools.count(2)))
+
+
+def _stored(path: Path) -> _Stored | None:
+    """The config that the folder's run was started with, None if there is none."""
+    file = path / "config.json"
+    if not file.exists():
+        return None
+    try:
+        config = TrainingConfig.from_json(file)
+    except FileFormatError as error:
+        raise FileFormatError(f"{error}; or start the experiment anew with --overwrite") from None
+    fingerprint = read_settings(file).get("fingerprint")
+    return _Stored(config, fingerprint if isinstance(fingerprint, str) else config.fingerprint())
+
+
+def _problem(path: Path, config: TrainingConfig) -> str | None:
+    """Why a run cannot use a folder, or None if it is empty or the run's own."""
+    stored = _stored(path)
+    if stored is None:
+        others = sorted(entry.name for entry in _entries(path) if entry.name not in (LOCK, HOLDER))
+        return f"{path} holds {short(others[0])} and no config.json, so it is not of this run" if others else None
+    if stored.fingerprint == config.fingerprint():
+        return None
+    differences = [
+        f"{field} is {short(there)} there and {short(here)} here"
+        for field, here, there in config.differences(stored.config)
+    ]
+    changed = ", ".join(differences) or "a model's file, or config.json itself, was changed since it began"
+    return f"experiment {path.name} exists with other settings: {changed}"
+
+
+def _take(path: Path) -> BaseFileLock:
+    """Lock a folder against other writers, and leave a note for them who holds it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(
+            f"experiment {path.name} is in use by {_holder(path)}; wait for it, or choose another --exp_name"
+        ) from None
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(path / HOLDER, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+    return lock
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = read_json(path / HOLDER, what="note of who writes")
+        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+    except (FileFormatError, KeyError, TypeError):
+        return "another process"
+
+
+def _clear(path: Path) -> None:
+    """Remove what an earlier run left, the config first: without it, nothing else is taken for finished."""
+    found = [entry for entry in _entries(path) if OURS.fullmatch(entry.name)]
+    for entry in sorted(found, key=lambda one: (one.name != "config.json", one.name)):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
