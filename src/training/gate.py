@@ -14,16 +14,11 @@ from typing import Any, Literal
 
 from textgrad_agents.files import write_json
 from textgrad_agents.optim.acceptance import SequentialTest
-from textgrad_agents.seeds import text_hash
+from textgrad_agents.policy import team_hash
 from training.collect import Collector
 from training.textual import Verdict
 
 GateName = Literal["sequential", "mean", "none"]
-
-
-def team_hash(policies: Mapping[str, str]) -> str:
-    """Content hash of a team's policies."""
-    return text_hash("\x00".join(f"{agent}\x01{policies[agent]}" for agent in sorted(policies)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,7 @@ class PairedGate:
                 continue
             differences.append(other - mine)
             test.add(other - mine)
-            rows.append({"episode": pair, "incumbent": mine, "candidate": other, "e_value": test.e_value})
+            rows.append({"pair": pair, "incumbent": mine, "candidate": other, "e_value": test.e_value})
             if self._done is not None:
                 self._done(rows[-1])
         return self._conclude(test, differences, rows, iteration, (ours, theirs), played)
@@ -118,7 +113,7 @@ class PairedGate:
             accepted = mean > 0
             outcome = "accepted" if accepted else "kept the present policies"
             reason = f"{outcome}: {mean:+.1f} per episode over {len(differences)} pairs"
-        candidate = [row["candidate"] for row in rows]
+        kept = [row["candidate" if accepted else "incumbent"] for row in rows]
         write_json(
             self._folder(iteration) / "gate.json",
             {
@@ -131,7 +126,7 @@ class PairedGate:
                 "pairs": rows,
             },
         )
-        return Verdict(accepted, reason, sum(candidate) / len(candidate) if candidate else None, played)
+        return Verdict(accepted, reason, sum(kept) / len(kept) if kept else None, played)
 
     async def _score(self, policies: Mapping[str, str], team: str, iteration: int, pair: int) -> float | None:
         """Return of a team in a gate episode; None if the environment failed."""

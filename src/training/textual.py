@@ -33,13 +33,13 @@ class Verdict:
     Attributes:
         accepted: True if the candidate replaces the incumbent.
         reason: why, in one sentence.
-        candidate_score: mean score of the candidate, None if it was not played.
+        score: mean return of the team that the gate kept, None if it was not played.
         episodes: episodes played for the decision.
     """
 
     accepted: bool
     reason: str
-    candidate_score: float | None = None
+    score: float | None = None
     episodes: int = 0
 
 
@@ -63,6 +63,9 @@ class TextualLearner:
         roles: role of each agent; evidence is pooled over the agents of a role.
         seed: root of the seeds of all calls.
         report: told of every evaluation as it comes in.
+
+    Attributes:
+        optimizer: rewrites the policies.
     """
 
     name = "textual"
@@ -88,7 +91,7 @@ class TextualLearner:
         self._roles = dict(roles)
         self._seed = seed
         self._report = report
-        self._optimizer = TextualGradientDescent(self._parameters.values(), engine=optimizer, seed=seed)
+        self.optimizer = TextualGradientDescent(self._parameters.values(), engine=optimizer, seed=seed)
 
     @property
     def policies(self) -> Policies:
@@ -104,20 +107,20 @@ class TextualLearner:
         """One round: critic, optimizer, gate. Episodes that failed teach nothing and are counted."""
         sound = [episode for episode in episodes if episode.error is None and episode.cycles]
         evaluations: list[Evaluation] = []
-        self._optimizer.zero_grad()
+        self.optimizer.zero_grad()
         if sound:
             await abackward(self._loss(sound, evaluations))
         incumbent = self.policies
-        proposals = await self._optimizer.propose()
+        proposals = await self.optimizer.propose()
         candidate = incumbent | {one.name: str(one.new) for one in proposals if one.outcome is Outcome.PROPOSED}
         if candidate == incumbent:
             verdict = Verdict(False, _nothing_new(proposals))
         else:
             verdict = await self._gate.judge(incumbent, candidate, episodes[0].iteration)
         if verdict.accepted:
-            self._optimizer.apply(proposals)
+            self.optimizer.apply(proposals)
         else:
-            self._optimizer.reject(proposals, verdict.reason)
+            self.optimizer.reject(proposals, verdict.reason)
         return self._describe(episodes, sound, evaluations, proposals, verdict)
 
     def save(self, folder: Path) -> None:
@@ -188,6 +191,7 @@ class TextualLearner:
             learner=self.name,
             changed=verdict.accepted,
             metrics={
+                **({} if verdict.score is None else {"score": verdict.score}),
                 "critic_calls": len(evaluations),
                 "proposals": len(proposals),
                 "gate_episodes": verdict.episodes,

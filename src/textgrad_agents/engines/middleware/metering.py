@@ -44,6 +44,16 @@ class Tally:
             self.cost_usd + other.cost_usd,
         )
 
+    def __sub__(self, other: Tally) -> Tally:
+        return Tally(
+            self.calls - other.calls,
+            self.failed - other.failed,
+            self.estimated - other.estimated,
+            self.unpriced - other.unpriced,
+            self.usage - other.usage,
+            self.cost_usd - other.cost_usd,
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """All numbers by name."""
         flat = asdict(replace(self, usage=Usage()))

@@ -1,0 +1,218 @@
+"""From flags to a finished run: what all training scripts share.
+
+Exit codes: 0 done, 1 something failed while running, 2 something that was given cannot be used, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Collection
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, cast
+
+from textgrad_agents.errors import ConfigError, TextgradAgentsError
+from training.command_line import exit_code, fail
+from training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from training.monte_carlo import MonteCarloTrainer, Stats
+
+STOPPED = 130
+
+
+def add_run_flags(parser: argparse.ArgumentParser) -> Collection[str]:
+    """Add the flags that say how to run (and are no settings of the run); returns their names."""
+    group = parser.add_argument_group("running")
+    group.add_argument("--config", type=Path, metavar="FILE", help="settings from a config.json; flags win over it")
+    group.add_argument("--list_models", action="store_true", help="list the known models and leave")
+    group.add_argument("--base_url", metavar="URL", help="server of the model, if it is another than the model's own")
+    group.add_argument("--api_key_env", metavar="NAME", help="environment variable that holds the model's key")
+    group.add_argument("--evaluate", type=int, metavar="N", help="train nothing: play N fresh episodes and report")
+    group.add_argument("--overwrite", action="store_true", help="start anew where a run of this name exists")
+    group.add_argument(
+        "--progress", default="auto", choices=("auto", "rich", "plain", "none"), help="how to show progress (auto)"
+    )
+    return ("config", "list_models", "base_url", "api_key_env", "evaluate", "overwrite", "progress")
+
+
+def launch(settings: dict[str, Any], flags: argparse.Namespace, *, command: str) -> int:
+    """Train, evaluate or list models, as the flags say; returns the exit code."""
+    try:
+        if flags.list_models:
+            list_models()
+            return 0
+        config = configure(settings, flags)
+        logging.basicConfig(level=config.log_level, format="%(levelname)s %(name)s: %(message)s")
+        if flags.evaluate is not None:
+            return evaluate(config, flags.evaluate)
+        return train(config, overwrite=flags.overwrite, progress=flags.progress, command=command)
+    except (TextgradAgentsError, OSError) as error:
+        fail(error, exit_code(error))
+    except KeyboardInterrupt:
+        fail("stopped at once; finished parts are saved, and the same command goes on from there", STOPPED)
+
+
+def configure(settings: dict[str, Any], flags: argparse.Namespace) -> TrainingConfig:
+    """The run's settings: flags over the file over the defaults.
+
+    Raises:
+        ConfigError, FileFormatError: a setting, the config file or the model cannot be used.
+    """
+    config = TrainingConfig.from_json(flags.config, **settings) if flags.config else TrainingConfig(**settings)
+    if flags.base_url or flags.api_key_env:
+        from textgrad_agents.engines import LLMConfig, get_llm_config
+
+        model = config.llm_config if config.llm_config is not None else config.model
+        if model == "auto":
+            raise ConfigError("--base_url and --api_key_env are about a model: name it with --model")
+        if isinstance(model, LLMConfig):
+            changes = {"base_url": flags.base_url, "api_key_env_var": flags.api_key_env}
+            model = model.replaced(**{name: value for name, value in changes.items() if value})
+        else:
+            model = get_llm_config(model, base_url=flags.base_url, api_key_env_var=flags.api_key_env)
+        config = config.replaced(llm_config=model)
+    return config
+
+
+def list_models() -> None:
+    """Print the known models."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from textgrad_agents.engines.models import model_table
+
+    title = "rulebook (built in, no key) is used unless a model is named with --model"
+    table = Table(title=title, title_justify="left")
+    for heading in ("name", "model string", "provider", "USD per 1M tokens, in / out", "ends", "key"):
+        table.add_column(heading, overflow="fold")
+    for row in model_table():
+        price = "unknown" if row.input_price is None else f"{row.input_price:g} / {row.output_price:g}"
+        ends = "" if row.retires_on is None else f"{row.retires_on}, then {row.successor}"
+        key = (
+            "none needed" if row.key_variable is None else f"{row.key_variable}{'' if row.key_present else ' not'} set"
+        )
+        table.add_row(row.name, row.model_string, row.provider, price, ends, key)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+# -- training ----------------------------------------------------------------------------------------------------
+
+
+def train(config: TrainingConfig, *, overwrite: bool, progress: str, command: str) -> int:
+    """Run the training of `config` and print what came of it."""
+    from training.monte_carlo import MonteCarloTrainer
+    from training.progress import make_progress
+
+    view: Any = None
+    trainer = MonteCarloTrainer(config, overwrite=overwrite, on_event=lambda event: view.show(event))
+    config = trainer.config
+    for line in (*announcement(config), *trainer.notes):
+        say(line)
+    view = make_progress(
+        cast("Any", progress), config.num_iterations, config.trajectories_per_iteration, trainer.meter, sys.stderr
+    )
+    with view, stopping(trainer.request_stop):
+        stats = trainer.train_full()
+    again = f"{command} --config {shlex.quote(str(trainer.run.path / 'config.json'))}"
+    report(trainer, stats, again)
+    if trainer.stopped:
+        say(f"stopped as asked; everything finished is saved. To go on: {again}")
+        return STOPPED
+    return 0
+
+
+def announcement(config: TrainingConfig) -> list[str]:
+    """What a user should know before a run starts: who answers, and what of it will end soon."""
+    from textgrad_agents.engines.models import retirement_notice
+
+    if config.agent_type == "rule":
+        return ["agents follow the hand-written rule: no model is asked and nothing is learned"]
+    models = {model.name: model for model in (config.get_episode_llm_config(), config.get_textgrad_llm_config())}
+    if set(models) == {"rulebook"}:
+        lines = ["engine: rulebook, the built-in rule learner (no key, no network)"]
+        if os.environ.get("OPENAI_API_KEY"):
+            lines.append("OPENAI_API_KEY is set and not used; --model gpt-4o-mini would use it and cost money")
+        return lines
+    notices = [retirement_notice(model, date.today()) for model in models.values()]
+    return [f"engine: {config.get_model_display_name()}", *(notice for notice in notices if notice)]
+
+
+@contextmanager
+def stopping(request: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C once asks to stop, twice stops at once."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        say("stopping after the running episodes; press Ctrl-C again to stop at once")
+        request()
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def report(trainer: MonteCarloTrainer, stats: list[Stats], again: str) -> None:
+    """Print the table of the iterations and where everything is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{trainer.config.exp_name}", title_justify="left")
+    for heading in ("iteration", "average", "least", "greatest", "proposal"):
+        table.add_column(heading, justify="left" if heading == "proposal" else "right")
+    for row in stats:
+        table.add_row(
+            str(row["iteration"]),
+            *(f"{row[key]:.1f}" for key in ("avg_reward", "min_reward", "max_reward")),
+            row["decision"],
+        )
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    for name, path in trainer.results().items():
+        say(f"{name}: {path}")
+    if stats and not trainer.stopped:
+        say(f"to go on: {again} --num_iterations {trainer.config.num_iterations + 5}")
+
+
+# -- evaluating --------------------------------------------------------------------------------------------------
+
+
+def evaluate(config: TrainingConfig, episodes: int) -> int:
+    """Play fresh episodes with the policy of `config` and print how it did."""
+    from training.episode_generator import EpisodeGenerator
+    from training.policy_manager import PolicyManager
+
+    generator = EpisodeGenerator.of(config)
+    policies = None
+    if config.agent_type == "llm":
+        agents = generator.collector(with_model=True).environment.agents
+        if not config.policy_path.exists():
+            raise ConfigError(f"there is no policy file {config.policy_path} to evaluate; name one with --policy_path")
+        policies = PolicyManager(config.policy_path, agent_names=agents).get_current_policies()
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    folder = config.experiments_dir / config.exp_name / f"evaluation_{stamp}"
+    summary = generator.evaluate_policy(policies, episodes, save_dir=folder)
+    mean, interval = summary["mean_reward"], summary["interval_95"]
+    if mean is None:
+        raise ConfigError(f"all {episodes} episodes failed: {summary['episode_results'][0]['error']}")
+    spread = f", 95 % interval {interval[0]:.1f} to {interval[1]:.1f}" if interval else ""
+    say(f"{episodes} episodes: mean {mean:.1f}{spread}, least {summary['min_reward']:.1f}, "
+        f"greatest {summary['max_reward']:.1f}")  # fmt: skip
+    say(f"summary: {folder / 'evaluation_summary.json'}")
+    return 0
+
+
+def say(line: str) -> None:
+    """One line on stdout."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
