@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.portal import Portal
+from textgrad_agents.seeds import derive_seed
 
 if TYPE_CHECKING:
     from textgrad_agents.interfaces import Critic, Engine, EngineRole, GenerateOptions
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
 
 DEFAULT_CONCURRENCY = 64
 
-_current: ContextVar[Session] = ContextVar("textgrad_agents_session")
+_open: ContextVar[tuple[Session, ...]] = ContextVar("textgrad_agents_sessions", default=())
+"""The sessions opened in this context, the one in force last."""
 
 
 class Session:
     """Defaults for everything that runs inside ``with Session(…)`` or ``async with Session(…)``.
+
+    Leaving the block waits for the calls that are still under way, or cancels them if an error leaves it.
 
     Args:
         engine: engine for every role that has none of its own.
@@ -60,7 +65,9 @@ class Session:
         self._limits: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
             weakref.WeakKeyDictionary()
         )
-        self._tokens: list[Token[Session]] = []
+        self._lock = threading.Lock()
+        self._entered = 0
+        self._asked: dict[int, int] = {}
         self._runs = itertools.count(1)
         self._calls = itertools.count()
         weakref.finalize(self, self.portal.close)
@@ -79,9 +86,27 @@ class Session:
         return engine
 
     async def ask(self, engine: Engine, messages: Sequence[Message], options: GenerateOptions) -> Completion:
-        """Call an engine, no more than `concurrency` calls at once."""
+        """Call an engine, no more than `concurrency` calls at once.
+
+        Raises:
+            EngineAccessError: a limit set by `count_calls` is reached.
+        """
+        for count in _counts.get():
+            count.take()
         async with self._limit():
             return await engine.generate(messages, options)
+
+    def seed_of(self, *place: str | int) -> int:
+        """Seed of the next call at a place.
+
+        The same place asked again gives another seed, and which comes when depends on how often it was asked alone; so
+        equal requests get different samples, and the same samples in every run, whatever finishes first.
+        """
+        seed = derive_seed(self.seed, *place)
+        with self._lock:
+            count = self._asked.get(seed, 0)
+            self._asked[seed] = count + 1
+        return derive_seed(seed, count) if count else seed
 
     def next_run(self) -> int:
         """A run id not used before in this session (from 1)."""
@@ -99,19 +124,24 @@ class Session:
         return limit
 
     def close(self) -> None:
-        """Stop the portal thread."""
+        """Cancel what is under way on the portal, and stop its thread."""
         self.portal.close()
 
     def __enter__(self) -> Self:
-        self._tokens.append(_current.set(self))
+        _open.set((*_open.get(), self))
+        with self._lock:
+            self._entered += 1
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _current.reset(self._tokens.pop())
-        if not self._tokens:
-            self.close()
+        if self._leave():
+            try:
+                if error is None:
+                    self.portal.settled().result()
+            finally:
+                self.close()
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -119,14 +149,27 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.__exit__(kind, error, trace)
+        if self._leave():
+            try:
+                if error is None:
+                    await asyncio.wrap_future(self.portal.settled())
+            finally:
+                self.close()
+
+    def _leave(self) -> bool:
+        """Go back to the session that was in force before; True if nobody else is inside this one."""
+        stack = _open.get()
+        if stack and stack[-1] is self:
+            _open.set(stack[:-1])
+        with self._lock:
+            self._entered -= 1
+            return self._entered == 0
 
 
 def current_session() -> Session:
     """The session in force; a default one is made for this context if there is none."""
-    try:
-        return _current.get()
-    except LookupError:
-        session = Session()
-        _current.set(session)
-        return session
+    stack = _open.get()
+    if not stack:
+        stack = (Session(),)
+        _open.set(stack)
+    return stack[-1]

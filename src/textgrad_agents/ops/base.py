@@ -1,8 +1,9 @@
 """Op: a forward and a backward over plain values.
 
 Calling an op finds the Variables in its arguments (also inside lists, tuples and dicts), runs `forward` on their values
-and links the result to them. A forward that is plain code runs at once. An async forward gives a pending Variable: on the
-session's portal thread where no loop is running or the op is `portable`, on the running loop otherwise.
+and links the result to them. A forward that is plain code runs at once, or as soon as its inputs are there. An async
+forward gives a pending Variable: on the session's portal thread where no loop is running or the op is `portable`, on
+the running loop otherwise.
 """
 
 from __future__ import annotations
@@ -10,21 +11,23 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import sys
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeAlias, cast
 
+from textgrad_agents.errors import GraphError
 from textgrad_agents.ops.signature import Signature
 from textgrad_agents.session import current_session
-from textgrad_agents.variables.gradient import Gradient, NumberTree
-from textgrad_agents.variables.graph import BackwardContext, CallID, Input, OpCall
+from textgrad_agents.variables.call import BackwardContext, CallID, Input, OpCall, Path
+from textgrad_agents.variables.gradient import Gradient, NumberTree, like_sequence
 from textgrad_agents.variables.modes import is_recording
 from textgrad_agents.variables.pending import Pending
 from textgrad_agents.variables.runs import check_run, current_call, new_call_id
 from textgrad_agents.variables.variable import Variable
 
-Grads = tuple[list[Any], dict[str, Any]]
+Grads: TypeAlias = tuple[list[Any], dict[str, Any]]
 """What a backward returns: gradients of the variadic positional arguments, and of all others by parameter name."""
+
+_ZERO = Gradient(number=0.0)
 
 
 class Op:
@@ -33,12 +36,10 @@ class Op:
     Attributes:
         name: shown in pictures, errors and gradients; the class name unless an instance sets its own.
         portable: True if the async forward may run on another event loop than the caller's.
-        variable_type: what results are made of; an instance may set its own subclass of Variable.
     """
 
     name: str = "Op"
     portable: ClassVar[bool] = False
-    variable_type: type[Variable[Any]] = Variable
     _signature: Signature
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -65,6 +66,7 @@ class Op:
         """Gradients of the inputs, as `Grads`.
 
         A gradient is a number (or a tree of numbers), a text, a Gradient, or a tuple of Gradients; None stops there.
+        For an argument that is a list or dict, a list or dict of gradients says what each value in it receives.
 
         Args:
             ctx: the call's record: what forward kept, the downstream feedback in words, the critic.
@@ -90,57 +92,74 @@ class Op:
         return self.apply(args, kwargs)
 
     def apply(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, role: str | None = None) -> Variable[Any]:
-        """Apply the op to arguments that may be or hold Variables."""
-        rest, named = self._signature.bind(args, kwargs)
-        found: list[Input] = []
-        waiting = False
-        for key, value in (*enumerate(rest), *named.items()):
-            if isinstance(value, Variable):
-                found.append(((key,), cast("Variable[Any]", value)))
-                waiting = waiting or value.is_pending
-            elif isinstance(value, (list, tuple, dict)):
-                waiting = _find(cast("Any", value), (key,), found) or waiting
+        """Apply the op to arguments that may be or hold Variables.
+
+        Raises:
+            TypeError: the arguments do not fit the parameters of forward.
+            GraphError: an argument is a result of another run than the open one, or forward returned a Variable.
+        """
+        try:
+            rest, named = self._signature.bind(args, kwargs)
+        except TypeError as error:
+            error.add_note(f"in the arguments of {self.name}")
+            raise
         own = self.parameters()
+        if own and not own.keys().isdisjoint(named):
+            raise TypeError(
+                f"{self.name} got the arguments {sorted(own.keys() & named.keys())}, which name its parameters"
+            )
+        found: list[Input] = []
+        for index, value in enumerate(rest):
+            _find(value, (index,), found)
+        for key, value in named.items():
+            _find(value, (key,), found)
         for key, value in own.items():
             found.append(((key,), value))
-            waiting = waiting or value.is_pending
         inputs = tuple(found)
+
         recording = is_recording()
         call_id = new_call_id()
         if recording and call_id.run_id:
             check_run(call_id, inputs, self.name)
-        call = OpCall(self, [], {}, inputs if recording else (), call_id, call_site())
-        needs_grad = recording and any(variable.requires_grad for _, variable in inputs)
-        output_role = role if role is not None else self.output_role(inputs)
-        pending = None
-        value = None
-        work = self._forward_later(call, rest, named, own, inputs) if waiting else None
-        if work is None:
+        call = OpCall(self, inputs if recording else (), call_id, _site())
+        needs_grad = waiting = False
+        for _, variable in inputs:
+            needs_grad = needs_grad or variable.requires_grad
+            waiting = waiting or variable.is_pending
+
+        value, pending = None, None
+        if waiting:
+            work = self._forward_later(call, rest, named, own, inputs)
+            pending = self._pending(work, call, inputs)
+        else:
             value = self._start(call, rest, named, own)
             if inspect.iscoroutine(value):
-                work = _noted(value, call)
-        if work is not None:
-            session = current_session()
-            value, pending = None, Pending(work, session, _loop_for(self))
-        return self.variable_type.result(
-            call if recording else None, value, pending=pending, role=output_role, requires_grad=needs_grad
+                value, pending = None, self._pending(_awaited(value, call), call, ())
+        return Variable.result(
+            call if recording else None,
+            value,
+            pending=pending,
+            role=role if role is not None else self.output_role(inputs),
+            requires_grad=needs_grad and recording,
         )
 
     def _start(
         self, call: OpCall, rest: tuple[Any, ...], named: dict[str, Any], own: Mapping[str, Variable[Any]]
     ) -> Any:
         """Unwrap the arguments and call forward; gives the value or a coroutine that will."""
-        call.input_args = [_unwrap(value) for value in rest]
-        arguments = {key: _unwrap(value) for key, value in named.items()}
+        call.input_args = [_unwrapped(value) for value in rest]
+        arguments = {key: _unwrapped(value) for key, value in named.items()}
         call.input_kwargs = {**arguments, **{key: one.value for key, one in own.items()}} if own else arguments
         token = current_call.set(call)
         try:
-            return self._signature.call(self.forward, call.input_args, arguments)
+            value = self._signature.call(self.forward, call.input_args, arguments)
         except Exception as error:
-            _note(error, call)
+            call.note(error)
             raise
         finally:
             current_call.reset(token)
+        _refuse_variable(value, call)
+        return value
 
     async def _forward_later(
         self,
@@ -153,7 +172,16 @@ class Op:
         for _, variable in inputs:
             await variable
         value = self._start(call, rest, named, own)
-        return await _noted(value, call) if inspect.iscoroutine(value) else value
+        return await _awaited(value, call) if inspect.iscoroutine(value) else value
+
+    def _pending(self, work: Coroutine[Any, Any, Any], call: OpCall, inputs: tuple[Input, ...]) -> Pending:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if self.portable and not any(variable.is_pending_on(loop) for _, variable in inputs):
+            loop = None
+        return Pending(work, current_session().portal, loop, call)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name})"
@@ -162,8 +190,8 @@ class Op:
 class FxnOp(Op):
     """A function as an op.
 
-    Numbers do not flow through a function whose derivative is unknown, so its numeric gradient is zero; feedback in words
-    is handed on to all inputs unchanged (straight through). Give `backward` to say better.
+    Numbers do not flow through a function whose derivative is unknown, so its numeric gradient is zero; feedback in
+    words is handed on to all inputs unchanged (straight through). Give `backward` to say better.
 
     Args:
         fxn: sync or async function of plain values.
@@ -180,6 +208,7 @@ class FxnOp(Op):
         self._signature = Signature(fxn, skip_self=False)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The function's value."""
         return self._fxn(*args, **kwargs)
 
     def backward(
@@ -190,6 +219,7 @@ class FxnOp(Op):
         grad_output: NumberTree,
         call_id: CallID,
     ) -> Any:
+        """The backward that was given, or words straight through and zeros."""
         if self._backward is not None:
             return self._backward(ctx, input_args, input_kwargs, grad_output, call_id)
         return straight_through(ctx, input_args, input_kwargs, 0.0)
@@ -210,76 +240,70 @@ def straight_through(
     ctx: BackwardContext, input_args: list[Any], input_kwargs: dict[str, Any], number: NumberTree
 ) -> Grads:
     """Every input receives the output's feedback in words unchanged, and `number` as its numeric gradient."""
-    feedback = ctx.feedback
-
-    def grad() -> Any:
-        if not feedback:
-            return number
-        return feedback if number is None else (Gradient(number=number), *feedback)
-
-    return [grad() for _ in input_args], {key: grad() for key in input_kwargs}
+    grad = with_words(number, ctx.words)
+    return [grad] * len(input_args), dict.fromkeys(input_kwargs, grad)
 
 
-def _find(tree: Any, path: tuple[Any, ...], found: list[Input]) -> bool:
-    """Collect the Variables inside nested lists, tuples and dicts; True if one of them is pending."""
-    waiting = False
-    items = cast("dict[Any, Any]", tree).items() if isinstance(tree, dict) else enumerate(tree)
-    for key, value in items:
-        if isinstance(value, Variable):
-            found.append(((*path, key), cast("Variable[Any]", value)))
-            waiting = waiting or value.is_pending
-        elif isinstance(value, (list, tuple, dict)):
-            waiting = _find(cast("Any", value), (*path, key), found) or waiting
-    return waiting
+def with_words(number: NumberTree, words: tuple[Gradient, ...]) -> Any:
+    """A numeric gradient and gradients in words as the gradient of one input."""
+    if not words:
+        return number
+    if number is None:
+        return words
+    return (_ZERO if isinstance(number, float) and number == 0.0 else Gradient(number=number), *words)
 
 
-def _unwrap(value: Any) -> Any:
+def _find(value: Any, path: Path, found: list[Input]) -> None:
+    """Collect the Variables in a value and inside nested lists, tuples and dicts."""
+    if isinstance(value, Variable):
+        found.append((path, cast("Variable[Any]", value)))
+    elif isinstance(value, dict):
+        for key, one in cast("dict[Any, Any]", value).items():
+            _find(one, (*path, key), found)
+    elif isinstance(value, (list, tuple)):
+        for index, one in enumerate(cast("list[Any] | tuple[Any, ...]", value)):
+            _find(one, (*path, index), found)
+
+
+def _unwrapped(value: Any) -> Any:
     """The value with every Variable replaced by its value; trees without Variables are passed on as they are."""
     if isinstance(value, Variable):
         return cast("Variable[Any]", value).value
     if isinstance(value, dict):
         tree = cast("dict[Any, Any]", value)
-        return {key: _unwrap(one) for key, one in tree.items()} if _holds_variable(tree) else tree
+        plain = {key: _unwrapped(one) for key, one in tree.items()}
+        return plain if any(plain[key] is not one for key, one in tree.items()) else tree
     if isinstance(value, (list, tuple)):
         items = cast("list[Any] | tuple[Any, ...]", value)
-        return type(items)(_unwrap(one) for one in items) if _holds_variable(items) else items
+        values = [_unwrapped(one) for one in items]
+        return like_sequence(items, values) if any(a is not b for a, b in zip(values, items, strict=True)) else items
     return value
 
 
-def _holds_variable(tree: Any) -> bool:
-    found: list[Input] = []
-    _find(tree, (), found)
-    return bool(found)
-
-
-def _loop_for(op: Op) -> asyncio.AbstractEventLoop | None:
-    """The loop that an async forward runs on; None is the portal."""
-    if op.portable:
-        return None
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-async def _noted(forward: Coroutine[Any, Any, Any], call: OpCall) -> Any:
+async def _awaited(forward: Coroutine[Any, Any, Any], call: OpCall) -> Any:
     current_call.set(call)
     try:
-        return await forward
+        value = await forward
     except Exception as error:
-        _note(error, call)
+        call.note(error)
         raise
+    _refuse_variable(value, call)
+    return value
 
 
-def _note(error: BaseException, call: OpCall) -> None:
-    note = f"in {call.op.name}, called at {call.site[0]}:{call.site[1]}"
-    if note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
+def _refuse_variable(value: Any, call: OpCall) -> None:
+    if isinstance(value, Variable):
+        error = GraphError(
+            f"the forward of {call.op.name} returned a Variable; an op computes with plain values: return its `.value`, "
+            "which cuts the graph there, or call the ops from a plain function"
+        )
+        call.note(error)
+        raise error
 
 
-def call_site() -> tuple[str, int]:
+def _site() -> tuple[str, int]:
     """File and line of the nearest caller outside this package."""
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("textgrad_agents."):
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_back is not None and frame.f_globals["__name__"].startswith("textgrad_agents."):
         frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
+    return ("?", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)

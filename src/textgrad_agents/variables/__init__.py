@@ -1,10 +1,8 @@
 """Values with gradients: Variables, the graph they hold, and the walk back through it."""
 
+from textgrad_agents.variables.call import BackwardContext, CallID, OpCall
 from textgrad_agents.variables.gradient import Gradient
 from textgrad_agents.variables.graph import (
-    BackwardContext,
-    CallID,
-    OpCall,
     abackward,
     acompute_grads,
     backward,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeGuard, cast
 
 from textgrad_agents.errors import GradientStructureError
 
@@ -17,7 +17,7 @@ class Gradient:
     """One piece of feedback on a Variable.
 
     Attributes:
-        text: the feedback in words, or None.
+        text: the feedback in words; None if there are none. Empty words say that the value itself is the objective.
         number: the numeric gradient (a number or a tree of numbers with the Variable's structure), or None.
         origin: name of the op whose backward wrote it.
         context: what the critic saw, for the optimizer (the conversation; text, or text and image parts).
@@ -35,19 +35,21 @@ class Gradient:
     group: str | None = None
 
     def described(self, origin: str, used_as: str) -> Gradient:
-        """The same gradient with its origin filled in where it is not said yet."""
-        if self.origin and self.used_as:
+        """The same words with their origin filled in where it is not said yet, without the number."""
+        if self.origin and self.used_as and self.number is None:
             return self
-        return replace(self, origin=self.origin or origin, used_as=self.used_as or used_as)
+        return Gradient(
+            self.text, None, self.origin or origin, self.context, self.used_as or used_as, self.weight, self.group
+        )
 
 
-def as_gradient(value: object) -> Gradient | None:
-    """Read what a backward returned for one input: Gradient, text, number or tree of numbers, or None (stop here)."""
-    if value is None or isinstance(value, Gradient):
-        return value
-    if isinstance(value, str):
-        return Gradient(text=value)
-    return Gradient(number=value)
+def is_gradients(value: object) -> TypeGuard[tuple[Gradient, ...]]:
+    """True for a tuple of Gradients: several pieces of feedback on one input."""
+    return (
+        isinstance(value, tuple)
+        and bool(cast("tuple[Any, ...]", value))
+        and all(isinstance(item, Gradient) for item in cast("tuple[Any, ...]", value))
+    )
 
 
 def add_numbers(left: NumberTree, right: NumberTree, where: str) -> NumberTree:
@@ -61,13 +63,13 @@ def add_numbers(left: NumberTree, right: NumberTree, where: str) -> NumberTree:
     if right is None:
         return left
     if isinstance(left, dict) and isinstance(right, dict):
-        first, second = cast("dict[str, Any]", left), cast("dict[str, Any]", right)
+        first, second = cast("dict[Any, Any]", left), cast("dict[Any, Any]", right)
         if first.keys() == second.keys():
             return {key: add_numbers(first[key], second[key], where) for key in first}
     elif isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
-        ones, others = cast("Sequence[Any]", left), cast("Sequence[Any]", right)
-        if type(left) is type(right) and len(ones) == len(others):
-            return type(ones)(add_numbers(a, b, where) for a, b in zip(ones, others, strict=True))  # type: ignore[call-arg]
+        ones, others = cast("list[Any] | tuple[Any, ...]", left), cast("list[Any] | tuple[Any, ...]", right)
+        if type(ones) is type(others) and len(ones) == len(others):
+            return like_sequence(ones, [add_numbers(a, b, where) for a, b in zip(ones, others, strict=True)])
     elif not isinstance(left, (dict, list, tuple)) and not isinstance(right, (dict, list, tuple)):
         return left + right
     raise GradientStructureError(
@@ -77,18 +79,27 @@ def add_numbers(left: NumberTree, right: NumberTree, where: str) -> NumberTree:
 
 
 def map_numbers(tree: NumberTree, function: Callable[[Any], Any]) -> NumberTree:
-    """Apply `function` to every leaf of a number tree."""
+    """Apply `function` to every leaf of a tree."""
     if isinstance(tree, dict):
-        return {key: map_numbers(value, function) for key, value in cast("dict[str, Any]", tree).items()}
+        return {key: map_numbers(value, function) for key, value in cast("dict[Any, Any]", tree).items()}
     if isinstance(tree, (list, tuple)):
-        items = cast("Sequence[Any]", tree)
-        return type(items)(map_numbers(value, function) for value in items)  # type: ignore[call-arg]
+        items = cast("list[Any] | tuple[Any, ...]", tree)
+        return like_sequence(items, [map_numbers(value, function) for value in items])
     return function(tree)
+
+
+def like_sequence(model: list[Any] | tuple[Any, ...], items: list[Any]) -> list[Any] | tuple[Any, ...]:
+    """`items` as a list, a tuple or a named tuple, whichever `model` is."""
+    if isinstance(model, list):
+        return items
+    make = getattr(type(model), "_make", tuple)
+    return make(items)
 
 
 def _shape(tree: NumberTree) -> str:
     if isinstance(tree, dict):
-        return "{" + ", ".join(str(key) for key in cast("dict[str, Any]", tree)) + "}"
+        return "{" + ", ".join(str(key) for key in cast("dict[Any, Any]", tree)) + "}"
     if isinstance(tree, (list, tuple)):
-        return f"{type(cast('Sequence[Any]', tree)).__name__} of {len(cast('Sequence[Any]', tree))}"
+        items = cast("list[Any] | tuple[Any, ...]", tree)
+        return f"{type(items).__name__} of {len(items)}"
     return "a number"

@@ -1,8 +1,9 @@
 """The graph and its backward walk.
 
-Every op call's backward runs exactly once, after all its consumers. Calls whose backward is plain code run inline; those
-that wait for a model run concurrently, so wall time follows the critical path. What each Variable receives is ordered by
-the place of the use in the graph, never by which call finished first.
+Every op call's backward runs exactly once, after all its consumers. Calls whose backward is plain code run inline;
+those that wait for a model run concurrently, so wall time follows the critical path. What each Variable receives is
+ordered by the place of the use in the graph, never by which call finished first, and is written when the walk is
+complete: a backward that fails leaves no half-written gradients.
 """
 
 from __future__ import annotations
@@ -11,178 +12,61 @@ import asyncio
 import heapq
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, Protocol, cast
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from textgrad_agents.errors import CycleError, GradientStructureError
-from textgrad_agents.interfaces import Critic
 from textgrad_agents.session import current_session
-from textgrad_agents.variables.gradient import Gradient, NumberTree, add_numbers, as_gradient, map_numbers
-from textgrad_agents.variables.variable import Variable
+from textgrad_agents.variables.call import BackwardContext, CallID, Input, OpCall
+from textgrad_agents.variables.gradient import Gradient, NumberTree, add_numbers, is_gradients
 
-Backward = Callable[..., Any]
-Input = tuple[tuple[Any, ...], Variable[Any]]  # path within the arguments, and the Variable there
-Use = tuple[int, int]  # place of a use: (place of the consumer in the order, number of the input within it)
+if TYPE_CHECKING:
+    from textgrad_agents.interfaces import Critic
+    from textgrad_agents.variables.variable import Variable
 
+Backward: TypeAlias = Callable[[BackwardContext, list[Any], dict[str, Any], NumberTree, CallID], Any]
 
-class BackwardOp(Protocol):
-    """What the graph needs of an op."""
-
-    name: str
-
-    def backward(
-        self,
-        ctx: BackwardContext,
-        input_args: list[Any],
-        input_kwargs: dict[str, Any],
-        grad_output: NumberTree,
-        call_id: CallID,
-    ) -> Any:
-        """Gradients of the inputs: ``(list of positional gradients, dict of keyword gradients)``; may be async."""
-        ...
+_OBJECTIVE = Gradient(text="", origin="objective", used_as="objective")
+_USE = itemgetter(0)
 
 
-class CallID(tuple[int, int]):
-    """Identity of an op call: ``(run id, number within the run)``."""
-
-    __slots__ = ()
-
-    def __new__(cls, run_id: int, fwd_id: int) -> CallID:
-        return super().__new__(cls, (run_id, fwd_id))
-
-    @property
-    def run_id(self) -> int:
-        """The run that the call belongs to."""
-        return self[0]
-
-    @property
-    def fwd_id(self) -> int:
-        """The call's number within its run."""
-        return self[1]
-
-
-class OpCall:
-    """One application of an op: what went in, and what its forward kept for its backward.
-
-    Attributes:
-        op: the op.
-        input_args: variadic positional arguments, unwrapped (values, no Variables).
-        input_kwargs: all other arguments by parameter name, unwrapped, and the op's own parameters.
-        inputs: the Variables found in them, in order, each with its path ``(argument, index, key, …)``.
-        call_id: identity of the call.
-        site: file and line of the user's code that made the call.
-        kept: what forward kept for backward.
-    """
-
-    __slots__ = ("call_id", "input_args", "input_kwargs", "inputs", "kept", "op", "site")
-
-    def __init__(
-        self,
-        op: BackwardOp,
-        input_args: list[Any],
-        input_kwargs: dict[str, Any],
-        inputs: tuple[Input, ...],
-        call_id: CallID,
-        site: tuple[str, int],
-    ) -> None:
-        self.op = op
-        self.input_args = input_args
-        self.input_kwargs = input_kwargs
-        self.inputs = inputs
-        self.call_id = call_id
-        self.site = site
-        self.kept: dict[str, Any] | None = None
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """What forward kept under `key`."""
-        return default if self.kept is None else self.kept.get(key, default)
-
-    def update(self, key: str, value: Any) -> None:
-        """Keep `value` under `key` for the backward."""
-        if self.kept is None:
-            self.kept = {}
-        self.kept[key] = value
-
-    def __repr__(self) -> str:
-        return f"OpCall({self.op.name}, {self.site[0]}:{self.site[1]})"
-
-
-class BackwardContext:
-    """What a backward knows beside its inputs and the numeric gradient of its output.
-
-    Attributes:
-        call: the op call.
-        output: the Variable that the call gave.
-        feedback: downstream feedback on the output in words, in order; empty if the output is where backward started.
-        critic: who writes gradients in words, or None.
-    """
-
-    __slots__ = ("call", "critic", "feedback", "output")
-
-    def __init__(
-        self, call: OpCall, output: Variable[Any], feedback: tuple[Gradient, ...], critic: Critic | None
-    ) -> None:
-        self.call = call
-        self.output = output
-        self.feedback = feedback
-        self.critic = critic
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """What forward kept under `key`."""
-        return self.call.get(key, default)
-
-    def update(self, key: str, value: Any) -> None:
-        """Keep `value` under `key`."""
-        self.call.update(key, value)
-
-    @property
-    def wanted(self) -> tuple[Input, ...]:
-        """The inputs that want a gradient, in order, with their paths."""
-        return tuple(item for item in self.call.inputs if item[1].requires_grad)
-
-
-def topological_order(root: Variable[Any], enter: Callable[[Variable[Any]], bool] | None = None) -> list[Variable[Any]]:
+def topological_order(root: Variable[Any], *, requiring_grad: bool = False) -> list[Variable[Any]]:
     """All Variables that `root` depends on, inputs before their consumers, root last; each once.
 
     The order is that of a depth-first walk that visits inputs in the order written, so it depends on the program alone.
 
     Args:
         root: the result to start from.
-        enter: where it gives False, a Variable is listed and its inputs are not entered.
+        requiring_grad: leave out Variables that require no gradient, and what lies behind them.
 
     Raises:
         CycleError: a Variable depends on itself.
     """
     order: list[Variable[Any]] = []
-    state: dict[int, bool] = {}  # False while below is being visited, True when listed
-    stack: list[tuple[Variable[Any], Iterator[Variable[Any]]]] = []
-
-    def inputs_of(variable: Variable[Any]) -> Iterator[Variable[Any]]:
-        call = variable.call
-        if call is None or (enter is not None and not enter(variable)):
-            return iter(())
-        return (child for _, child in call.inputs)
-
-    state[id(root)] = False
-    stack.append((root, inputs_of(root)))
+    listed = {id(root): False}  # False while what is below is being visited
+    stack: list[tuple[Variable[Any], Iterator[Input]]] = [(root, _inputs(root, requiring_grad))]
     while stack:
-        variable, children = stack[-1]
-        for child in children:
-            seen = state.get(id(child))
+        variable, inputs = stack[-1]
+        for _, child in inputs:
+            if requiring_grad and not child.requires_grad:
+                continue
+            seen = listed.get(id(child))
             if seen is None:
                 if child.call is None:
-                    state[id(child)] = True
+                    listed[id(child)] = True
                     order.append(child)
                     continue
-                state[id(child)] = False
-                stack.append((child, inputs_of(child)))
+                listed[id(child)] = False
+                stack.append((child, iter(child.call.inputs)))
                 break
             if not seen:
                 raise CycleError(
-                    f"{child!r} depends on itself (through {variable!r}); an op call cannot take its own result as input"
+                    f"{child!r} depends on itself (through {variable!r}); "
+                    "an op call cannot take its own result as input"
                 )
         else:
             stack.pop()
-            state[id(variable)] = True
+            listed[id(variable)] = True
             order.append(variable)
     return order
 
@@ -201,23 +85,23 @@ def backward(root: Variable[Any], *, critic: Critic | None = None) -> None:
         PortalError: called inside an async op; use `abackward` there.
     """
     _ = root.value
-    walk = _Walk(root, critic=critic, enter=lambda variable: variable.requires_grad)
-    walk.run()
+    _Walk(root, critic=critic, words=(_OBJECTIVE,), requiring_grad=True).run()
 
 
 async def abackward(root: Variable[Any], *, critic: Critic | None = None) -> None:
     """The async form of `backward`."""
     await root
-    walk = _Walk(root, critic=critic, enter=lambda variable: variable.requires_grad)
-    await walk.arun()
+    await _Walk(root, critic=critic, words=(_OBJECTIVE,), requiring_grad=True).arun()
 
 
 def compute_grads(
-    root: Variable[Any],
-    grad_output: NumberTree = None,
-    backward_fns: Mapping[Any, Backward] | None = None,
+    root: Variable[Any], grad_output: NumberTree = None, backward_fns: Mapping[Any, Backward] | None = None
 ) -> dict[str, Any]:
-    """Gradients of every op call below `root`, whether or not a parameter is upstream.
+    """Run the backward of every op call below `root`, whether or not a parameter is upstream.
+
+    Numbers start from `grad_output`. Words start where an op's backward returns some, so a critic is asked only where
+    there is feedback for it to work on. Each call also keeps its own ``grad_output`` and ``grad_input``
+    (``variable.call.get("grad_input")``).
 
     Args:
         root: the result to start from.
@@ -225,118 +109,138 @@ def compute_grads(
         backward_fns: replaces the backward of ops, looked up by op name, then class name, then class.
 
     Returns:
-        The numeric gradient of each leaf by its name (role description where it has none).
+        Numeric gradients of the leaves by name (by role description where they have none), and of the plain arguments
+        of the call that made `root` by parameter name.
 
     Raises:
         GradientStructureError: gradients of one value differ in structure, or an op names gradients of unknown inputs.
     """
     _ = root.value
-    walk = _Walk(root, grad_output=0.0 if grad_output is None else grad_output, backward_fns=backward_fns)
+    walk = _Walk(root, number=0.0 if grad_output is None else grad_output, backward_fns=backward_fns)
     walk.run()
     return walk.leaf_grads()
 
 
 async def acompute_grads(
-    root: Variable[Any],
-    grad_output: NumberTree = None,
-    backward_fns: Mapping[Any, Backward] | None = None,
+    root: Variable[Any], grad_output: NumberTree = None, backward_fns: Mapping[Any, Backward] | None = None
 ) -> dict[str, Any]:
     """The async form of `compute_grads`."""
     await root
-    walk = _Walk(root, grad_output=0.0 if grad_output is None else grad_output, backward_fns=backward_fns)
+    walk = _Walk(root, number=0.0 if grad_output is None else grad_output, backward_fns=backward_fns)
     await walk.arun()
     return walk.leaf_grads()
 
 
 class _Walk:
-    """One backward pass: what is ready, what is under way, what each Variable has received so far."""
+    """One backward pass: what is ready, what is under way, what each Variable has received so far.
+
+    A Variable is known by its place in the topological order.
+    """
 
     def __init__(
         self,
         root: Variable[Any],
         *,
-        grad_output: NumberTree = 0.0,
+        number: NumberTree = 0.0,
+        words: tuple[Gradient, ...] = (),
         critic: Critic | None = None,
         backward_fns: Mapping[Any, Backward] | None = None,
-        enter: Callable[[Variable[Any]], bool] | None = None,
+        requiring_grad: bool = False,
     ) -> None:
         self._session = current_session()
         self._critic = critic if critic is not None else self._session.critic
         self._backward_fns = backward_fns
-        self._order = topological_order(root, enter)
-        self._enter = enter
-        self._place = {id(variable): index for index, variable in enumerate(self._order)}
-        self._received: list[list[tuple[Use, Gradient]]] = [[] for _ in self._order]
-        self._waiting_for = [0] * len(self._order)
-        for variable in self._order:
-            for child in self._entered_inputs(variable):
-                self._waiting_for[self._place[id(child)]] += 1
-        self._received[-1].append(((len(self._order), 0), Gradient(number=grad_output)))
-        self._ready = [-(len(self._order) - 1)]  # a heap of negated places: the last in order first
+        self._requiring_grad = requiring_grad
+        self._order = order = topological_order(root, requiring_grad=requiring_grad)
+        self._place = place = {id(variable): index for index, variable in enumerate(order)}
+        self._consumers = consumers = [0] * len(order)
+        for variable in order:
+            for _, child in _inputs(variable, requiring_grad):
+                if child.requires_grad or not requiring_grad:
+                    consumers[place[id(child)]] += 1
+        self._received: list[list[tuple[int, Any]] | None] = [None] * len(order)
+        self._received[-1] = [(0, number), *((0, word) for word in words)]
+        self._words: list[tuple[Gradient, ...]] = [()] * len(order)
+        self._numbers: list[NumberTree] = [None] * len(order)
+        self._ready = [1 - len(order)]  # a heap of negated places: the last in order first
         self._under_way: list[tuple[int, OpCall, Awaitable[Any]]] = []
-
-    def _entered_inputs(self, variable: Variable[Any]) -> list[Variable[Any]]:
-        if variable.call is None or (self._enter is not None and not self._enter(variable)):
-            return []
-        return [child for _, child in variable.call.inputs]
 
     # -- running -------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        self._advance()
-        if self._under_way:
-            self._session.portal.run(self._drive())
+        try:
+            self._advance()
+            if self._under_way:
+                self._session.portal.run(self._drive())
+        finally:
+            self._discard()
+        self._write()
 
     async def arun(self) -> None:
-        self._advance()
-        if self._under_way:
+        try:
+            self._advance()
             await self._drive()
+        finally:
+            self._discard()
+        self._write()
 
     def _advance(self) -> None:
         """Run everything that is ready and needs no waiting; collect what has to be awaited."""
         while self._ready:
             place = -heapq.heappop(self._ready)
+            received, self._received[place] = self._received[place], None
             variable = self._order[place]
-            received = self._received[place]
-            if len(received) > 1:
-                received.sort(key=lambda item: item[0])
-            for _, gradient in received:
-                variable.add_gradient(gradient)
+            if received is not None:
+                self._take_in(place, variable, received)
             call = variable.call
-            if call is None or (self._enter is not None and not self._enter(variable)):
+            if call is None or (self._requiring_grad and not variable.requires_grad):
                 continue
-            if not received:
+            if received is None:
                 self._deliver(place, call, None)
                 continue
             try:
-                result = self._start(call, variable, received)
+                result = self._start(place, call, variable)
             except Exception as error:
-                _note(error, call)
+                call.note(error, "in the backward of")
                 raise
-            if inspect.isawaitable(result):
+            if result is not None and not isinstance(result, tuple) and inspect.isawaitable(result):
                 self._under_way.append((place, call, result))
             else:
                 self._deliver(place, call, result)
 
-    def _start(self, call: OpCall, variable: Variable[Any], received: list[tuple[Use, Gradient]]) -> Any:
+    def _take_in(self, place: int, variable: Variable[Any], received: list[tuple[int, Any]]) -> None:
+        """Sum the numbers that a Variable received and list the words; words that came by several ways count once."""
+        if len(received) > 1:
+            received.sort(key=_USE)
         number: NumberTree = None
-        texts: list[Gradient] = []
-        for _, gradient in received:
-            if gradient.number is not None:
-                number = add_numbers(number, gradient.number, variable.name or variable.role_description)
-            if gradient.text is not None:
-                texts.append(gradient)
-        ctx = BackwardContext(call, variable, tuple(texts), self._critic)
-        grad_output = 0.0 if number is None else number
-        return self._backward_of(call)(ctx, call.input_args, call.input_kwargs, grad_output, call.call_id)
+        words: list[Gradient] = []
+        for _, item in received:
+            if isinstance(item, Gradient):
+                words.append(item)
+            elif number is None:
+                number = item
+            else:
+                number = add_numbers(number, item, variable.name or variable.role_description)
+        self._numbers[place] = number
+        if words:
+            self._words[place] = tuple({id(word): word for word in words}.values()) if len(words) > 1 else (words[0],)
+
+    def _start(self, place: int, call: OpCall, variable: Variable[Any]) -> Any:
+        ctx = BackwardContext(call, variable, self._words[place], self._critic)
+        number = self._numbers[place]
+        number = 0.0 if number is None else number
+        if self._backward_fns is None:
+            return call.op.backward(ctx, call.input_args, call.input_kwargs, number, call.call_id)
+        replaced = self._replaced(call, self._backward_fns)
+        return replaced(ctx, call.input_args, call.input_kwargs, number, call.call_id)
 
     async def _drive(self) -> None:
         """Await what is under way, as many at once as there are, and go on with what becomes ready."""
-        tasks: dict[asyncio.Task[Any], tuple[int, OpCall]] = {}
+        tasks: dict[asyncio.Future[Any], tuple[int, OpCall]] = {}
         try:
             while self._under_way or tasks:
                 for place, call, work in self._under_way:
-                    tasks[asyncio.ensure_future(work)] = (place, call)  # type: ignore[index]
+                    tasks[asyncio.ensure_future(work)] = (place, call)
                 self._under_way = []
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in sorted(done, key=lambda one: tasks[one][0]):
@@ -344,7 +248,7 @@ class _Walk:
                     try:
                         result = task.result()
                     except Exception as error:
-                        _note(error, call)
+                        call.note(error, "in the backward of")
                         raise
                     self._deliver(place, call, result)
                 self._advance()
@@ -353,43 +257,126 @@ class _Walk:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    # -- receiving and delivering --------------------------------------------------------------------------------
+    def _discard(self) -> None:
+        """Close what was collected and will not be awaited any more."""
+        for _, _, work in self._under_way:
+            if inspect.iscoroutine(work):
+                work.close()
 
-    def _backward_of(self, call: OpCall) -> Backward:
-        fns = self._backward_fns
-        if fns:
-            op = call.op
-            for key in (op.name, type(op).__name__, type(op)):
-                if key in fns:
-                    return fns[key]
-        return call.op.backward
+    def _replaced(self, call: OpCall, backward_fns: Mapping[Any, Backward]) -> Backward:
+        op = call.op
+        for key in (op.name, type(op).__name__, type(op)):
+            if key in backward_fns:
+                return backward_fns[key]
+        return op.backward
+
+    # -- delivering ----------------------------------------------------------------------------------------------
 
     def _deliver(self, place: int, call: OpCall, result: Any) -> None:
         """Hand what a backward returned to the inputs; inputs that have heard from all consumers become ready."""
-        given = {} if result is None else _by_argument(call, result)
-        used_as = self._order[place].role_description
-        for number, (path, child) in enumerate(call.inputs):
+        positional, keyword = _checked(call, result)
+        if not self._requiring_grad:
+            call.update("grad_output", self._numbers[place])
+            call.update("grad_input", result)
+        received, consumers = self._received, self._consumers
+        use = place << 32
+        described: dict[int, Gradient] = {}
+        for path, child in call.inputs:
+            if self._requiring_grad and not child.requires_grad:
+                continue
             spot = self._place[id(child)]
-            for gradient in _pick(given, path):
-                self._received[spot].append(((place, number), gradient.described(call.op.name, used_as)))
-            self._waiting_for[spot] -= 1
-            if self._waiting_for[spot] == 0:
+            argument = path[0]
+            value = positional[argument] if isinstance(argument, int) else keyword.get(argument)
+            if len(path) > 1 and value is not None:
+                value = _follow(value, path, call)
+            if value is not None:
+                items = received[spot]
+                if items is None:
+                    items = received[spot] = []
+                if isinstance(value, (Gradient, str)) or is_gradients(value):
+                    self._add_words(place, call, value, use, items, described)
+                else:
+                    items.append((use, value))
+            use += 1
+            consumers[spot] -= 1
+            if not consumers[spot]:
                 heapq.heappush(self._ready, -spot)
+
+    def _add_words(
+        self,
+        place: int,
+        call: OpCall,
+        value: Gradient | str | tuple[Gradient, ...],
+        use: int,
+        items: list[tuple[int, Any]],
+        described: dict[int, Gradient],
+    ) -> None:
+        if isinstance(value, str):
+            value = Gradient(text=value)
+        for one in value if isinstance(value, tuple) else (value,):
+            if one.number is not None:
+                items.append((use, one.number))
+            if one.text is not None:
+                word = described.get(id(one))
+                if word is None:
+                    word = one.described(call.op.name, self._order[place].role_description)
+                    described[id(one)] = word
+                items.append((use, word))
+
+    def _write(self) -> None:
+        """Add what was received to the Variables."""
+        for place, variable in enumerate(self._order):
+            number, words = self._numbers[place], self._words[place]
+            if (number is not None or words) and (variable.requires_grad or not self._requiring_grad):
+                variable.add_gradients(words, number)
 
     def leaf_grads(self) -> dict[str, Any]:
         grads: dict[str, Any] = {}
-        for variable in self._order:
-            if variable.call is None and variable.grad is not None:
-                name = variable.name or variable.role_description
-                grads[name] = add_numbers(grads.get(name), variable.grad, name)
+
+        def add(name: str, number: NumberTree) -> None:
+            same, count = name, 1
+            while same in grads:
+                count += 1
+                same = f"{name} #{count}"
+            grads[same] = number
+
+        for variable, number in zip(self._order, self._numbers, strict=True):
+            if variable.call is None and number is not None:
+                add(variable.name or variable.role_description, number)
+        last = self._order[-1].call
+        if last is not None:
+            linked = {path[0] for path, _ in last.inputs}
+            _, keyword = _checked(last, last.get("grad_input"))
+            for argument, value in keyword.items():
+                number = _number(value)
+                if argument not in linked and number is not None:
+                    add(argument, number)
         return grads
 
 
-def _by_argument(call: OpCall, result: Any) -> dict[Any, Any]:
-    """Check what a backward returned and index it by argument."""
+def _inputs(variable: Variable[Any], requiring_grad: bool) -> Iterator[Input]:
+    if variable.call is None or (requiring_grad and not variable.requires_grad):
+        return iter(())
+    return iter(variable.call.inputs)
+
+
+def _number(value: Any) -> NumberTree:
+    """The numbers in the gradient of one argument."""
+    if isinstance(value, Gradient):
+        return value.number
+    if is_gradients(value):
+        return next((one.number for one in value if one.number is not None), None)
+    return None if isinstance(value, str) else value
+
+
+def _checked(call: OpCall, result: Any) -> tuple[list[Any], dict[str, Any]]:
+    """What a backward returned, if it has the form of its call's arguments."""
+    if result is None:
+        return [None] * len(call.input_args), {}
     if not (isinstance(result, tuple) and len(cast("tuple[Any, ...]", result)) == 2):
         raise GradientStructureError(
-            f"backward of {call.op.name} must return (list of positional gradients, dict of keyword gradients), got {result!r}"
+            f"backward of {call.op.name} must return (list of positional gradients, dict of keyword gradients), "
+            f"got {result!r}"
         )
     positional, keyword = cast("tuple[list[Any], dict[str, Any]]", result)
     if len(positional) != len(call.input_args):
@@ -397,38 +384,31 @@ def _by_argument(call: OpCall, result: Any) -> dict[Any, Any]:
             f"Mismatch between grads returned by {call.op.name} and its inputs: "
             f"{len(positional)} positional gradients for {len(call.input_args)} positional arguments"
         )
-    unknown = [key for key in keyword if key not in call.input_kwargs]
-    if unknown:
+    if not keyword.keys() <= call.input_kwargs.keys():
+        unknown = [key for key in keyword if key not in call.input_kwargs]
         raise GradientStructureError(
-            f"Mismatch between grads returned by {call.op.name} and its inputs: {unknown} are not among {list(call.input_kwargs)}"
+            f"Mismatch between grads returned by {call.op.name} and its inputs: "
+            f"{unknown} are not among {list(call.input_kwargs)}"
         )
-    given: dict[Any, Any] = dict(keyword)
-    given.update(enumerate(positional))
-    return given
+    return positional, keyword
 
 
-def _pick(given: Mapping[Any, Any], path: tuple[Any, ...]) -> list[Gradient]:
-    """The gradients for one input. A tree of the argument's structure is followed; anything else counts for the whole argument."""
-    value = given.get(path[0])
+def _follow(value: Any, path: tuple[Any, ...], call: OpCall) -> Any:
+    """The gradient at `path` within an argument's gradient.
+
+    A dict or list is the argument's own structure and is followed; anything else counts for all of the argument.
+    """
     for step in path[1:]:
-        if isinstance(value, dict) and step in cast("dict[Any, Any]", value):
-            value = cast("dict[Any, Any]", value)[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(cast("list[Any]", value)):
-            value = cast("list[Any]", value)[step]
-    if (
-        isinstance(value, tuple)
-        and value
-        and all(isinstance(item, Gradient) for item in cast("tuple[Any, ...]", value))
-    ):
-        return list(cast("tuple[Gradient, ...]", value))
-    gradient = as_gradient(value)
-    return [] if gradient is None else [gradient]
-
-
-def _note(error: Exception, call: OpCall) -> None:
-    error.add_note(f"in the backward of {call.op.name}, called at {call.site[0]}:{call.site[1]}")
-
-
-def zeros_like(tree: NumberTree) -> NumberTree:
-    """A tree of zeros with the structure of `tree`."""
-    return map_numbers(tree, lambda _: 0.0)
+        if isinstance(value, dict):
+            value = cast("dict[Any, Any]", value).get(step)
+        elif isinstance(value, (list, tuple)) and not is_gradients(cast("Any", value)):
+            items = cast("list[Any] | tuple[Any, ...]", value)
+            if not (isinstance(step, int) and step < len(items)):
+                raise GradientStructureError(
+                    f"Mismatched gradient structures: {call.op.name} returned {len(items)} gradients for "
+                    f"argument {path[0]!r}, which has a value at {path[1:]}"
+                )
+            value = items[step]
+        else:
+            break
+    return cast("Any", value)

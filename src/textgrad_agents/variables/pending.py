@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from textgrad_agents.errors import PortalError
-from textgrad_agents.session import Session
+from textgrad_agents.errors import GraphError, PortalError
+from textgrad_agents.portal import Portal, start
+from textgrad_agents.variables.call import OpCall
 
 
 class Pending:
@@ -20,66 +21,81 @@ class Pending:
 
     Args:
         coroutine: computes the value.
-        session: its portal runs the coroutine where no loop is given.
-        loop: the running loop that the coroutine belongs to, or None for the portal.
+        portal: runs the coroutine where no loop is given.
+        loop: the loop that runs here and that the coroutine belongs to, or None for the portal.
+        call: the op call.
     """
 
-    __slots__ = ("_portal", "_work")
+    __slots__ = ("_call", "_future", "loop")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], session: Session, loop: asyncio.AbstractEventLoop | None):
-        self._portal = session.portal
-        self._work: Future[Any] | asyncio.Task[Any]
-        if loop is None and self._portal.is_current_thread():
-            loop = self._portal.loop
-        self._work = self._portal.submit(coroutine) if loop is None else loop.create_task(coroutine)
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], portal: Portal, loop: asyncio.AbstractEventLoop | None, call: OpCall
+    ) -> None:
+        if loop is None and portal.is_current_thread():
+            loop = portal.loop
+        self.loop = loop if loop is not None else portal.loop
+        self._future: Future[Any] = portal.submit(coroutine) if loop is None else start(coroutine, loop)
+        self._call = call
 
     def done(self) -> bool:
         """True if the value or an exception is there."""
-        return self._work.done()
+        return self._future.done()
 
     def result(self) -> Any:
         """Wait for the value.
 
         Raises:
-            PortalError: the value is being computed by the thread that asks for it.
+            PortalError: the value is being computed by the event loop that runs on this very thread.
+            GraphError: the computation was cancelled.
         """
-        if isinstance(self._work, asyncio.Task):
-            if not self._work.done() and self._work.get_loop() is _running_loop():
+        if not self._future.done():
+            if self.loop is _running_loop():
                 raise PortalError(
-                    "this value is computed by the event loop that runs here, so reading it would wait for ever; "
-                    "write `await variable` (or `(await variable).value`) instead of `variable.value`"
+                    f"the value of {self._call.op.name} is computed by the event loop that runs here, so reading it "
+                    "would wait for ever; write `await variable` (or `(await variable).value`)"
                 )
-            if not self._work.done():
-                return asyncio.run_coroutine_threadsafe(_join(self._work), self._work.get_loop()).result()
-            return self._work.result()
+            if self.loop.is_closed():
+                raise self._cancelled()
         try:
-            return self._work.result()
+            return self._future.result()
+        except CancelledError:
+            raise self._cancelled() from None
         except KeyboardInterrupt:
             self.cancel()
             raise
 
     async def wait(self) -> Any:
-        """Await the value on whatever loop runs here."""
-        if isinstance(self._work, Future):
-            if self._work.done():
-                return self._work.result()
-            return await asyncio.shield(asyncio.wrap_future(self._work))
-        if self._work.done():
-            return self._work.result()
-        if self._work.get_loop() is asyncio.get_running_loop():
-            return await asyncio.shield(self._work)
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_join(self._work), self._work.get_loop()))
+        """Await the value on whatever loop runs here. Cancelling the wait does not cancel the computation.
+
+        Raises:
+            GraphError: the computation was cancelled.
+        """
+        if not self._future.done():
+            here = asyncio.get_running_loop()
+            waiter = here.create_future()
+
+            def wake(_: Future[Any]) -> None:
+                if not here.is_closed():
+                    here.call_soon_threadsafe(lambda: waiter.done() or waiter.set_result(None))
+
+            self._future.add_done_callback(wake)
+            await waiter
+        try:
+            return self._future.result()
+        except CancelledError:
+            raise self._cancelled() from None
 
     def cancel(self) -> None:
-        """Ask the computation to stop; readers then get CancelledError."""
-        if isinstance(self._work, Future):
-            self._work.cancel()
-        else:
-            self._work.get_loop().call_soon_threadsafe(self._work.cancel)
+        """Ask the computation to stop; readers then get a GraphError."""
+        self._future.cancel()
 
-
-async def _join(task: asyncio.Task[Any]) -> Any:
-    return await asyncio.shield(task)
+    def _cancelled(self) -> GraphError:
+        error = GraphError(
+            f"the value of {self._call.op.name} was cancelled (by `cancel()`, or because its session or event loop was "
+            "closed); call the op again, and read values before the session is closed"
+        )
+        self._call.note(error)
+        return error
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar, Token
+from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from textgrad_agents.errors import GraphError
 from textgrad_agents.session import current_session
-from textgrad_agents.variables.graph import CallID, OpCall
+from textgrad_agents.variables.call import CallID, Input, OpCall
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Run:
@@ -30,27 +30,25 @@ class _Run:
         return CallID(self.run_id, next(self._calls))
 
 
-_run: ContextVar[_Run | None] = ContextVar("textgrad_agents_run", default=None)
+_runs: ContextVar[tuple[_Run, ...]] = ContextVar("textgrad_agents_runs", default=())
+"""The run of this context, once for each time it was entered."""
+
 current_call: ContextVar[OpCall | None] = ContextVar("textgrad_agents_call", default=None)
 """The op call whose forward is running."""
 
 
 class compute_graph:
-    """Open a run: ``with``/``async with compute_graph():`` or ``@compute_graph()``; inside an open run it changes nothing."""
-
-    def __init__(self) -> None:
-        self._tokens: list[Token[_Run | None] | None] = []
+    """Opens a run: ``[async] with compute_graph():`` or ``@compute_graph()``. Inside an open run it changes nothing."""
 
     def __enter__(self) -> Self:
-        self._tokens.append(_run.set(_Run()) if _run.get() is None else None)
+        runs = _runs.get()
+        _runs.set((*runs, runs[-1] if runs else _Run()))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        token = self._tokens.pop()
-        if token is not None:
-            _run.reset(token)
+        _runs.set(_runs.get()[:-1])
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -60,19 +58,29 @@ class compute_graph:
     ) -> None:
         self.__exit__(kind, error, trace)
 
-    def __call__(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-        @functools.wraps(function)
-        async def in_run(*args: P.args, **kwargs: P.kwargs) -> R:
-            with compute_graph():
-                return await function(*args, **kwargs)
+    def __call__(self, function: F) -> F:
+        """`function` (sync or async) in a run of its own, unless it is called inside one."""
+        if inspect.iscoroutinefunction(function):
 
-        return in_run
+            @functools.wraps(function)
+            async def run_async(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return await function(*args, **kwargs)
+
+            return cast("F", run_async)
+
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return cast("F", run)
 
 
 def new_call_id() -> CallID:
     """Identity of the next op call; run 0 is "no run open"."""
-    run = _run.get()
-    return run.next_call() if run is not None else CallID(0, current_session().next_call())
+    runs = _runs.get()
+    return runs[-1].next_call() if runs else CallID(0, current_session().next_call())
 
 
 def get_run_id() -> int:
@@ -81,10 +89,10 @@ def get_run_id() -> int:
     Raises:
         GraphError: no run is open.
     """
-    run = _run.get()
-    if run is None:
+    runs = _runs.get()
+    if not runs:
         raise GraphError("no run is open; call this inside `async with compute_graph():`")
-    return run.run_id
+    return runs[-1].run_id
 
 
 def get_call_id() -> CallID:
@@ -99,7 +107,7 @@ def get_call_id() -> CallID:
     return call.call_id
 
 
-def check_run(call_id: CallID, inputs: tuple[Any, ...], op: str) -> None:
+def check_run(call_id: CallID, inputs: tuple[Input, ...], op: str) -> None:
     """All results of ops that go into a call of an open run must come from that run.
 
     Raises:

@@ -1,22 +1,25 @@
 """Variable: a value with a role, gradients, and (unless it is a leaf) the op call that made it.
 
-The graph lives in the results: a Variable holds its call, a call holds its input Variables, and nothing else knows them.
-Drop the result and the graph is gone.
+The graph lives in the results: a Variable holds its call, a call holds its input Variables, and nothing else knows
+them. Drop the result and the graph is gone.
 """
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop
+from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from textgrad_agents.errors import GraphError
+from textgrad_agents.variables import graph
 from textgrad_agents.variables.gradient import Gradient, NumberTree, add_numbers
 from textgrad_agents.variables.pending import Pending
 
 if TYPE_CHECKING:
     from textgrad_agents.interfaces import Critic
-    from textgrad_agents.variables.graph import OpCall
+    from textgrad_agents.variables.call import OpCall
 
 T = TypeVar("T")
 
@@ -32,9 +35,13 @@ class Variable(Generic[T]):
         name: a short unique name for files and pictures.
 
     Raises:
-        GraphError: image bytes cannot require a gradient; `value` and `image_path` are both given.
+        GraphError: image bytes cannot require a gradient; `value` and `image_path` are both given; the value is a
+            Variable itself.
         OSError: the image file cannot be read.
     """
+
+    add: ClassVar[Callable[[Any, Any], Variable[Any]]]
+    """What ``+`` does; the ops, which this room does not know, set it."""
 
     __slots__ = (
         "__weakref__",
@@ -61,6 +68,8 @@ class Variable(Generic[T]):
             if value != "":
                 raise GraphError("give either a value or an image_path, not both")
             value = Path(image_path).read_bytes()  # type: ignore[assignment]
+        if isinstance(value, Variable):
+            raise GraphError(f"the value of a Variable cannot be a Variable ({role_description!r}); use it as it is")
         if requires_grad and isinstance(value, bytes):
             raise GraphError(f"images cannot require a gradient ({role_description!r}); pass requires_grad=False")
         self._value: Any = value
@@ -107,6 +116,10 @@ class Variable(Generic[T]):
         """True while the value is being computed."""
         return self._pending is not None and not self._pending.done()
 
+    def is_pending_on(self, loop: AbstractEventLoop | None) -> bool:
+        """True while the value is being computed by `loop`."""
+        return self._pending is not None and self._pending.loop is loop and not self._pending.done()
+
     def cancel(self) -> None:
         """Stop computing a pending value."""
         if self._pending is not None:
@@ -140,10 +153,15 @@ class Variable(Generic[T]):
 
     def add_gradient(self, gradient: Gradient) -> None:
         """Add one piece of feedback: words are appended, numbers are summed."""
-        if gradient.text is not None:
-            self._gradients = (*self._gradients, gradient)
-        if gradient.number is not None:
-            self._number = add_numbers(self._number, gradient.number, self.name or self.role_description)
+        self.add_gradients((gradient,), gradient.number)
+
+    def add_gradients(self, gradients: tuple[Gradient, ...], number: NumberTree = None) -> None:
+        """Append those of `gradients` that say something in words, and add `number` to the numeric gradient."""
+        if gradients:
+            said = tuple(gradient for gradient in gradients if gradient.text)
+            self._gradients = self._gradients + said if self._gradients else said
+        if number is not None:
+            self._number = add_numbers(self._number, number, self.name or self.role_description)
 
     def set_gradients(self, gradients: tuple[Gradient, ...], number: NumberTree = None) -> None:
         """Replace all feedback."""
@@ -161,23 +179,52 @@ class Variable(Generic[T]):
 
     def backward(self, critic: Critic | None = None) -> None:
         """Write gradients to everything this value was made from. See `graph.backward`."""
-        from textgrad_agents.variables.graph import backward
-
-        backward(self, critic=critic)
+        graph.backward(self, critic=critic)
 
     async def abackward(self, critic: Critic | None = None) -> None:
         """The async form of `backward`."""
-        from textgrad_agents.variables.graph import abackward
-
-        await abackward(self, critic=critic)
+        await graph.abackward(self, critic=critic)
 
     def compute_grads(
-        self, grad_output: NumberTree = None, backward_fns: Mapping[Any, Callable[..., Any]] | None = None
+        self, grad_output: NumberTree = None, backward_fns: Mapping[Any, graph.Backward] | None = None
     ) -> dict[str, Any]:
-        """Numeric and textual gradients of the whole graph below this value. See `graph.compute_grads`."""
-        from textgrad_agents.variables.graph import compute_grads
+        """Run the backward of every op call below this value. See `graph.compute_grads`."""
+        return graph.compute_grads(self, grad_output, backward_fns)
 
-        return compute_grads(self, grad_output, backward_fns)
+    # -- the graph -----------------------------------------------------------------------------------------------
+
+    def traverse(
+        self, topological_order: bool = True, filter_fn: Callable[[Variable[Any]], bool] | None = None
+    ) -> list[Variable[Any]]:
+        """This value and everything that it was made from, each once.
+
+        Args:
+            topological_order: every value comes before what it was made from; otherwise the nearest come first.
+            filter_fn: leaves out the Variables for which it is false, but not what lies behind them.
+        """
+        found = graph.topological_order(self)[::-1] if topological_order else self._by_distance()
+        return found if filter_fn is None else [one for one in found if filter_fn(one)]
+
+    def _by_distance(self) -> list[Variable[Any]]:
+        found: dict[int, Variable[Any]] = {id(self): self}
+        queue: deque[Variable[Any]] = deque([self])
+        while queue:
+            call = queue.popleft().call
+            for _, child in call.inputs if call is not None else ():
+                if id(child) not in found:
+                    found[id(child)] = child
+                    queue.append(child)
+        return list(found.values())
+
+    def get_upstream_results(self, op_or_name: object) -> list[Variable[Any]]:
+        """The results of an op (or of the ops of a name) that this value was made from, or is, the latest first."""
+
+        def fits(variable: Variable[Any]) -> bool:
+            return variable.call is not None and (
+                variable.call.op is op_or_name or (isinstance(op_or_name, str) and variable.call.op.name == op_or_name)
+            )
+
+        return self.traverse(filter_fn=fits)
 
     # -- as a value ----------------------------------------------------------------------------------------------
 
@@ -188,6 +235,12 @@ class Variable(Generic[T]):
             return " ".join(words)
         return " ".join(words[:n_words]) + " (...) " + " ".join(words[-n_words:])
 
+    def __add__(self, other: Any) -> Variable[Any]:
+        return Variable.add(self, other)
+
+    def __radd__(self, other: Any) -> Variable[Any]:
+        return Variable.add(other, self)
+
     def __bool__(self) -> bool:
         return bool(self.value)
 
@@ -195,10 +248,10 @@ class Variable(Generic[T]):
         return str(self.value)
 
     def __repr__(self) -> str:
-        if self.is_pending:
-            return f"Variable(pending, role={self.role_description!r})"
+        return f"Variable({self._shown()}, role={self.role_description!r}, gradients={len(self._gradients)})"
+
+    def _shown(self) -> str:
         if self._pending is not None:
-            return f"Variable(failed or unread, role={self.role_description!r})"
+            return "failed or not read yet" if self._pending.done() else "pending"
         text = repr(self._value)
-        shown = text if len(text) <= 60 else text[:57] + "..."
-        return f"Variable({shown}, role={self.role_description!r}, gradients={len(self._gradients)})"
+        return text if len(text) <= 60 else text[:57] + "..."
