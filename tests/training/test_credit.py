@@ -16,7 +16,9 @@ def texts(reply, agents=AGENTS, groups=GROUPS):
 
 
 def test_json_object_gives_text_and_score_clipped():
-    reply = json.dumps({"piston_0": {"score": 7, "feedback": "up helped"}, "piston_2": {"score": -0.5, "feedback": "x"}})
+    reply = json.dumps(
+        {"piston_0": {"score": 7, "feedback": "up helped"}, "piston_2": {"score": -0.5, "feedback": "x"}}
+    )
     reading = read_credits(f"Here it is:\n```json\n{reply}\n```", AGENTS, source="judge")
     assert [(one.agent, one.score, one.text, one.source) for one in reading.credits] == [
         ("piston_0", 1.0, "up helped", "judge"),
