@@ -294,8 +294,8 @@ async def _awaited(forward: Coroutine[Any, Any, Any], call: OpCall) -> Any:
 def _refuse_variable(value: Any, call: OpCall) -> None:
     if isinstance(value, Variable):
         error = GraphError(
-            f"the forward of {call.op.name} returned a Variable; an op computes with plain values: return its `.value`, "
-            "which cuts the graph there, or call the ops from a plain function"
+            f"the forward of {call.op.name} returned a Variable; an op computes with plain values: return its `.value` "
+            "(which cuts the graph there), or call the ops from a plain function"
         )
         call.note(error)
         raise error
