@@ -51,6 +51,7 @@ class ChatServer:
 
     Attributes:
         requests: what was asked, in order of arrival.
+        connections, open_connections: how many were opened so far, and are still open.
         rule: from a request to its reply, for servers that must read what they are asked.
     """
 
@@ -58,12 +59,11 @@ class ChatServer:
         self.requests: list[Request] = []
         self.rule: Callable[[Request], Reply] | None = None
         self.connections = 0
+        self.open_connections = 0
         self._replies: list[Reply] = []
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
 
     @property
     def url(self) -> str:
@@ -88,6 +88,11 @@ class ChatServer:
                 return self._replies.pop(0)
         return self.rule(request) if self.rule else make_reply(completion())
 
+    def count(self, opened: int = 0, closed: int = 0) -> None:
+        with self._lock:
+            self.connections += opened
+            self.open_connections += opened - closed
+
     def wait(self, seconds: float) -> None:
         self._stopped.wait(seconds)
 
@@ -106,6 +111,12 @@ def make_reply(body: Any, status: int = 200, **how: Any) -> Reply:
     return Reply(data, status, **how)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 512
+
+
 def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -114,7 +125,11 @@ def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
 
         def setup(self) -> None:
             super().setup()
-            server.connections += 1
+            server.count(opened=1)
+
+        def finish(self) -> None:
+            super().finish()
+            server.count(closed=1)
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))

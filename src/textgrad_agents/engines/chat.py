@@ -7,42 +7,30 @@ is imported on the first call.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from textgrad_agents.engines.base import PerLoop
+from textgrad_agents.engines.connection import connect
 from textgrad_agents.engines.faults import connection_fault, status_fault, timeout_fault
 from textgrad_agents.engines.models.config import LLMConfig
-from textgrad_agents.engines.models.providers import OPENAI, is_loopback
 from textgrad_agents.engines.parameters import parameters
 from textgrad_agents.engines.pricing import cost_of
 from textgrad_agents.engines.wire import read_completion, request_body
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, GenerateOptions
 from textgrad_agents.messages import Completion, Message, Usage
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
 _log = logging.getLogger(__name__)
-_HEADERS = ("accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent")
-_OPENAI_HEADERS = ("openai-organization", "openai-project")
-_CONNECT_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Connection:
-    client: AsyncOpenAI
-    keeper: AsyncGenerator[None]
 
 
 class ChatEngine:
     """A model behind a Chat Completions address.
 
-    Usable from several event loops; the connections of a loop are closed when the loop ends, or by `aclose`. Copies
-    made by pickle have the config without an inline key.
+    Usable from several event loops; the connections of a loop are closed when the loop ends, the engine is dropped, or
+    by `aclose`. Copies made by pickle have the config without an inline key.
 
     Args:
         config: which model, where, with which defaults.
@@ -50,7 +38,7 @@ class ChatEngine:
 
     def __init__(self, config: LLMConfig) -> None:
         self.config = config
-        self._connections = PerLoop(self._connect)
+        self._connections = PerLoop(partial(connect, config))
         self._told: set[str] = set()
 
     def __reduce__(self) -> tuple[type[ChatEngine], tuple[LLMConfig]]:
@@ -109,42 +97,8 @@ class ChatEngine:
             fault = connection_fault(self.config, error)
         raise fault  # outside the handlers, so that it does not drag the request along
 
-    def _connect(self) -> _Connection:
-        import openai
-
-        http_client = openai.DefaultAsyncHttpxClient(
-            follow_redirects=False,
-            timeout=openai.Timeout(None, connect=_CONNECT_SECONDS),  # the whole call has its own limit
-            trust_env=not is_loopback(self.config.url),  # a proxy has no business between us and this machine
-            event_hooks={"request": [self._sign]},
-        )
-        client = openai.AsyncOpenAI(
-            api_key="set by the request hook", base_url=self.config.url, http_client=http_client, max_retries=0
-        )
-        keeper = _close_with_loop(client)
-        with contextlib.suppress(StopIteration):
-            keeper.__anext__().send(None)  # up to its yield, where nothing is awaited
-        return _Connection(client, keeper)
-
-    async def _sign(self, request: Any) -> None:
-        """Leave the request's own headers and our key, whatever the environment adds for another server."""
-        kept = _HEADERS + (_OPENAI_HEADERS if self.config.provider is OPENAI else ())
-        for header in [name for name in request.headers if name.lower() not in kept]:
-            del request.headers[header]
-        key = self.config.get_api_key()
-        if key is not None:
-            request.headers["authorization"] = f"Bearer {key}"
-
     def _tell(self, dropped: tuple[str, ...]) -> None:
         new = [name for name in dropped if name not in self._told]
         if new:
             self._told.update(new)
             _log.warning("%s takes no %s while it reasons; not sent", self.config.model_string, ", ".join(new))
-
-
-async def _close_with_loop(client: AsyncOpenAI) -> AsyncGenerator[None]:
-    """Closes `client` when its event loop shuts down its generators, which it does before it ends."""
-    try:
-        yield
-    finally:
-        await client.close()

@@ -14,6 +14,7 @@ from textgrad_agents.engines.models.config import LLMConfig
 from textgrad_agents.engines.models.registry import retirement_notice
 from textgrad_agents.errors import EngineAccessError, EngineError
 
+_SHORTEST_SECRET = 8  # shorter keys ("EMPTY", "none") are placeholders, and words of messages
 _TRANSIENT = {408, 409, 425, 429}
 _NO_MODEL = ("model_not_found", "model_decommissioned")
 _NO_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance")
@@ -32,9 +33,9 @@ def status_fault(config: LLMConfig, status: int, headers: Mapping[str, str], bod
         )
     if status == 402 or any(word in code for word in _NO_QUOTA):
         return EngineAccessError(f"the account behind the key in {source} has no quota or credit left: {said}")
-    if status == 401:
+    if status == 401 or (status == 400 and "api key" in said.lower()):
         key = f"does not accept the key in {source}" if config.get_api_key() else "wants a key; set api_key_env_var"
-        return EngineAccessError(f"{url} {key} (401): {said}")
+        return EngineAccessError(f"{url} {key} ({status}): {said}")
     if status == 403:
         return EngineAccessError(f"the key in {source} may not use {model} at {url} (403): {said}")
     if status == 404 or any(word in code for word in _NO_MODEL):
@@ -54,7 +55,7 @@ def connection_fault(config: LLMConfig, error: BaseException) -> EngineError:
     root = error
     while root.__cause__ is not None:
         root = root.__cause__
-    reason = one_line(_without_key(str(root), config)) or type(root).__name__
+    reason = one_line(_without_key(str(root), config)) or f"the connection broke ({type(root).__name__})"
     return EngineError(
         f"no reply from {config.url}: {reason}; check that the server is up and that base_url is right", transient=True
     )
@@ -88,8 +89,8 @@ def _read_body(body: str) -> tuple[str, str, str]:
 
 
 def _without_key(text: str, config: LLMConfig) -> str:
-    key = config.get_api_key()
-    return text.replace(key, "***") if key else text
+    key = config.get_api_key() or ""
+    return text.replace(key, "***") if len(key) >= _SHORTEST_SECRET else text
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

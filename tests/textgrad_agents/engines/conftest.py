@@ -18,7 +18,8 @@ def load_support(name: str) -> ModuleType:
     if name not in sys.modules:
         path = Path(__file__).parents[2] / "support" / f"{name}.py"
         spec = importlib.util.spec_from_file_location(name, path)
-        assert spec and spec.loader
+        assert spec
+        assert spec.loader
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     return sys.modules[name]

@@ -104,7 +104,13 @@ def checked_url(url: str) -> str:
     if url.rstrip("/").endswith("/chat/completions"):
         raise ValueError(f"must end before /chat/completions, got {url!r}")
     try:
-        urlsplit(url).port  # noqa: B018 (reading it checks it)
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        usable = parts.port != 0
+        if ":" in host or host.replace(".", "").isdigit():
+            ipaddress.ip_address(host)
     except ValueError:
-        raise ValueError(f"has a port that cannot be one, got {url!r}") from None
+        usable = False
+    if not usable:
+        raise ValueError(f"holds an address or port that cannot be one, got {url!r}")
     return url

@@ -1,0 +1,72 @@
+"""The HTTP client of a `ChatEngine`: one per event loop, closed when the loop ends or nobody needs it any more.
+
+It follows no redirects and retries nothing. A request carries its own headers and our key, nothing that the environment
+adds for another server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textgrad_agents.engines.models.config import LLMConfig
+from textgrad_agents.engines.models.providers import OPENAI, is_loopback
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+_HEADERS = ("accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent")
+_OPENAI_HEADERS = ("openai-organization", "openai-project")
+_CONNECT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A client, and the generator whose end closes it."""
+
+    client: AsyncOpenAI
+    keeper: AsyncGenerator[None]
+
+
+def connect(config: LLMConfig) -> Connection:
+    """A client for the running loop."""
+    import openai
+
+    http_client = openai.DefaultAsyncHttpxClient(
+        follow_redirects=False,
+        verify=config.url.startswith("https:"),  # plain HTTP has no certificates to spend time on
+        timeout=openai.Timeout(None, connect=_CONNECT_SECONDS),  # the whole call has its own limit
+        trust_env=not is_loopback(config.url),  # a proxy has no business between us and this machine
+        event_hooks={"request": [partial(_sign, config)]},
+    )
+    client = openai.AsyncOpenAI(
+        api_key="set by the request hook", base_url=config.url, http_client=http_client, max_retries=0
+    )
+    keeper = _close_with_loop(client)
+    with contextlib.suppress(StopIteration):
+        keeper.__anext__().send(None)  # up to its yield, where nothing is awaited
+    return Connection(client, keeper)
+
+
+async def _close_with_loop(client: AsyncOpenAI) -> AsyncGenerator[None]:
+    """Closes `client` when nobody holds the generator any more, or when the running loop ends, whichever comes first.
+
+    A loop finishes generators that are dropped, and all it knows before it closes.
+    """
+    try:
+        yield
+    finally:
+        await client.close()
+
+
+async def _sign(config: LLMConfig, request: Any) -> None:
+    """Put our key on a request, and take off what the environment adds for another server."""
+    kept = _HEADERS + (_OPENAI_HEADERS if config.provider is OPENAI else ())
+    for header in [name for name in request.headers if name.lower() not in kept]:
+        del request.headers[header]
+    key = config.get_api_key()
+    if key is not None:
+        request.headers["authorization"] = f"Bearer {key}"
