@@ -1,0 +1,177 @@
+"""`trajectory.pkl` for users' own scripts, and its twin of safe files, which is what we read ourselves.
+
+Both hold the run in numbers and short names: an observation stands for itself by the situation that it names; the texts
+are in `episode.json`. The pickle is builtins only, with `trajectory` (per cycle a tuple of observations, actions,
+reward, done, infos), `transitions`, `total_reward` and `num_steps`.
+
+The twin is `trajectory.safetensors` (arrays, axes T cycles and N agents) and `trajectory.json` (names, and the SHA-256
+of pickle and arrays). Token traces (K of them) are in the twin alone.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textgrad_agents.errors import FileFormatError
+from textgrad_agents.files import read_json
+from textgrad_agents.messages import TokenTrace
+from textgrad_agents.trajectory import Episode, Step
+from training.export.decoding import Traces
+from training.export.schema import WAY_OUT
+
+SCHEMA_VERSION = 1
+
+_TRACE = ("prompt_ids", "action_ids", "logprobs", "mask")
+_TRACE_TYPES = {"prompt_ids": np.int32, "action_ids": np.int32, "logprobs": np.float32, "mask": np.bool_}
+
+
+def pickle_bytes(episode: Episode) -> bytes:
+    """What stands in ``trajectory.pkl``."""
+    decisions = _by_time(episode)
+    shared: dict[str, str] = {}  # one object per text, which a pickle writes once
+    trajectory: list[Any] = []
+    transitions: list[Any] = []
+    total = 0.0
+    for cycle in episode.cycles:
+        steps = decisions.get(cycle.timestep, [])
+        total += cycle.reward
+        seen = {step.agent: shared.setdefault(text := _seen(step), text) for step in steps}
+        actions = {step.agent: step.action for step in steps}
+        trajectory.append((seen, actions, cycle.reward, cycle.done, {}))
+        transitions.append(
+            {
+                "timestep": cycle.timestep,
+                "global_state": dict(cycle.state),
+                "agents": {step.agent: {"action": step.action, "action_name": step.action_name} for step in steps},
+                "instant_reward": cycle.reward,
+                "cumulative_reward": total,
+                "done": cycle.done,
+            }
+        )
+    data = {"trajectory": trajectory, "transitions": transitions}
+    data |= {"total_reward": episode.total_reward, "num_steps": episode.length}
+    return pickle.dumps(data, protocol=5)
+
+
+def twin(episode: Episode, pickled: bytes) -> tuple[bytes, dict[str, Any]]:
+    """What stands in ``trajectory.safetensors`` and ``trajectory.json``."""
+    from safetensors.numpy import save
+
+    agents = episode.agents
+    places = {agent: n for n, agent in enumerate(agents)}
+    times = {cycle.timestep: t for t, cycle in enumerate(episode.cycles)}
+    cells = [(times[step.timestep], places[step.agent], step) for step in episode.steps()]
+    shape = (len(times), len(agents))
+    situations, situation_TN = _named(shape, [(t, n, _seen(step)) for t, n, step in cells])
+    actions, action_name_TN = _named(shape, [(t, n, step.action_name) for t, n, step in cells])
+    arrays: dict[str, NDArray[Any]] = {
+        "timestep_T": np.array([cycle.timestep for cycle in episode.cycles], np.int64),
+        "reward_T": np.array([cycle.reward for cycle in episode.cycles], np.float64),
+        "done_T": np.array([cycle.done for cycle in episode.cycles], np.bool_),
+        "situation_TN": situation_TN,
+        "action_name_TN": action_name_TN,
+        "reward_TN": _filled(shape, [(t, n, step.reward) for t, n, step in cells]),
+    }
+    if all(isinstance(step.action, int | float) for _, _, step in cells):
+        arrays["action_TN"] = _filled(shape, [(t, n, step.action) for t, n, step in cells])
+    data = save(arrays | _trace_arrays(cells))
+    return data, {
+        "schema_version": SCHEMA_VERSION,
+        "sha256": {"trajectory.pkl": sha256(pickled).hexdigest(), "trajectory.safetensors": sha256(data).hexdigest()},
+        "agents": list(agents),
+        "situations": situations,
+        "action_names": actions,
+        "total_reward": episode.total_reward,
+        "num_steps": episode.length,
+        "arrays": {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in arrays.items()},
+    }
+
+
+def read_traces(folder: Path, timesteps: Sequence[int], agents: Sequence[str]) -> Traces:
+    """The token traces in the twin of an episode.
+
+    Raises:
+        FileFormatError: the twin is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    path = folder / "trajectory.safetensors"
+    head: Any = read_json(folder / "trajectory.json", what="trajectory file")
+    try:
+        data = path.read_bytes()
+        if sha256(data).hexdigest() != head["sha256"][path.name]:
+            raise ValueError("it is not the file whose hash is in trajectory.json")
+        return _split(load(data), timesteps, agents)
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
+        raise FileFormatError(f"trajectory file {path} cannot be used: {error}; {WAY_OUT}") from None
+
+
+def _by_time(episode: Episode) -> dict[int, list[Step]]:
+    decisions: dict[int, list[Step]] = {}
+    for step in episode.steps():
+        decisions.setdefault(step.timestep, []).append(step)
+    return decisions
+
+
+def _seen(step: Step) -> str:
+    return step.situation or step.observation
+
+
+def _named(shape: tuple[int, int], cells: Sequence[tuple[int, int, str]]) -> tuple[list[str], NDArray[np.int32]]:
+    """Texts as numbers into a list of them; -1 where there is none."""
+    numbers: dict[str, int] = {}
+    table = np.full(shape, -1, np.int32)
+    for t, n, text in cells:
+        table[t, n] = numbers.setdefault(text, len(numbers))
+    return list(numbers), table
+
+
+def _filled(shape: tuple[int, int], cells: Sequence[tuple[int, int, float | None]]) -> NDArray[np.float64]:
+    """Numbers in a table; NaN where there is none."""
+    table = np.full(shape, np.nan, np.float64)
+    for t, n, value in cells:
+        if value is not None:
+            table[t, n] = value
+    return table
+
+
+def _trace_arrays(cells: Sequence[tuple[int, int, Step]]) -> dict[str, NDArray[Any]]:
+    """All token traces end to end, with the place of each and the length of its parts."""
+    found = [(t, n, step.trace) for t, n, step in cells if step.trace is not None]
+    if not found:
+        return {}
+    traces = [trace for _, _, trace in found]
+    parts = {name: [getattr(trace, name) for trace in traces] for name in _TRACE}
+    arrays: dict[str, NDArray[Any]] = {
+        f"trace.{name}": np.concatenate(parts[name]).astype(_TRACE_TYPES[name], copy=False) for name in _TRACE
+    }
+    arrays["trace.place_K2"] = np.array([(t, n) for t, n, _ in found], np.int64)
+    arrays["trace.length_K2"] = np.array([(len(one.prompt_ids), len(one.action_ids)) for one in traces], np.int64)
+    return arrays
+
+
+def _split(arrays: dict[str, NDArray[Any]], timesteps: Sequence[int], agents: Sequence[str]) -> Traces:
+    """Undo `_trace_arrays`."""
+    traces: Traces = {}
+    starts = dict.fromkeys(_TRACE, 0)
+    places = cast("list[tuple[int, int]]", arrays["trace.place_K2"].tolist())
+    lengths = cast("list[tuple[int, int]]", arrays["trace.length_K2"].tolist())
+    for (t, n), (prompt, action) in zip(places, lengths, strict=True):
+        parts: dict[str, NDArray[Any]] = {}
+        for name in _TRACE:
+            length = prompt if name == "prompt_ids" else action
+            part = arrays[f"trace.{name}"][starts[name] : starts[name] + length]
+            if min(length, t, n) < 0 or len(part) != length or part.dtype != _TRACE_TYPES[name]:
+                raise ValueError(f"trace.{name} does not fit the lengths of the traces")
+            parts[name] = part
+            starts[name] += length
+        traces[timesteps[t], agents[n]] = TokenTrace(**cast("dict[str, Any]", parts))
+    return traces

@@ -1,0 +1,204 @@
+"""An episode as the JSON value of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypeVar
+
+from textgrad_agents.errors import ConfigError
+from textgrad_agents.messages import Message
+from textgrad_agents.trajectory import Credit, Cycle, Episode, Step
+from training.export.schema import SCHEMA_VERSION, UsageColumns
+
+AgentType = Literal["llm", "rule"]
+
+_T = TypeVar("_T")
+
+
+def encode(episode: Episode, *, agent_type: AgentType | None = None, gif_path: str | None = None) -> dict[str, Any]:
+    """An episode as `training.export.schema` describes it.
+
+    Raises:
+        ConfigError: the episode cannot be written: its cycles and decisions do not fit together.
+    """
+    table = _PromptTable()
+    return {
+        **_head(episode, table.reference, agent_type, gif_path),
+        "schema_version": SCHEMA_VERSION,
+        "traces": any(step.trace is not None for step in episode.steps()),
+        "agents": {one.agent: _columns(one.steps, episode.cycles) for one in episode.trajectories},
+        "messages": table.messages,
+        "prompts": table.prompts,
+    }
+
+
+def episode_to_dict(
+    episode: Episode, *, agent_type: AgentType | None = None, gif_path: object = None
+) -> dict[str, Any]:
+    """An episode as a plain dict, with every text in its place.
+
+    Keys: episode_id, iteration, total_reward, num_pistons, max_cycles, agent_type, action_mode, transitions, gif_path,
+    token_stats, seed, environment, length, truncated, error, credits, metadata.
+
+    Raises:
+        ConfigError: the episode's cycles and decisions do not fit together.
+    """
+    return _head(episode, _prompt_text, agent_type, None if gif_path is None else str(gif_path))
+
+
+def _head(
+    episode: Episode, prompt: Callable[[Step], str], agent_type: AgentType | None, gif_path: str | None
+) -> dict[str, Any]:
+    asked = sum(bool(step.messages) for step in episode.steps())
+    usage = episode.usage
+    return {
+        "episode_id": episode.episode_id,
+        "iteration": episode.iteration,
+        "total_reward": episode.total_reward,
+        "num_pistons": len(episode.trajectories),
+        "max_cycles": episode.environment.get("max_cycles", episode.length),
+        "agent_type": agent_type or ("llm" if asked else "rule"),
+        "action_mode": episode.environment.get("action_mode", "discrete"),
+        "transitions": _transitions(episode, prompt),
+        "gif_path": gif_path,
+        "token_stats": {
+            "total_gpt_queries": asked,
+            "estimated_tokens_simulation": {"input": usage.input_tokens, "output": usage.output_tokens},
+        },
+        "seed": episode.seed,
+        "environment": dict(episode.environment),
+        "length": episode.length,
+        "truncated": episode.truncated,
+        "error": episode.error,
+        "credits": [_credit(credit) for credit in episode.credits],
+        "metadata": dict(episode.metadata),
+    }
+
+
+def _transitions(episode: Episode, prompt: Callable[[Step], str]) -> list[dict[str, Any]]:
+    decisions = _decisions(episode)
+    transitions: list[dict[str, Any]] = []
+    total = 0.0
+    for cycle in episode.cycles:
+        if "text" in cycle.state:
+            raise ConfigError(
+                f"the global state of cycle {cycle.timestep} has the key 'text', kept for its description"
+            )
+        total += cycle.reward
+        transitions.append(
+            {
+                "timestep": cycle.timestep,
+                "global_state": {"text": cycle.text, **cycle.state},
+                "agents": {step.agent: _entry(step, prompt) for step in decisions[cycle.timestep]},
+                "instant_reward": cycle.reward,
+                "cumulative_reward": total,
+                "done": cycle.done,
+            }
+        )
+    return transitions
+
+
+def _decisions(episode: Episode) -> dict[int, list[Step]]:
+    """The decisions of each cycle, in the order of agents."""
+    by_time: dict[int, list[Step]] = {cycle.timestep: [] for cycle in episode.cycles}
+    if len(by_time) < len(episode.cycles):
+        raise ConfigError("the episode cannot be written: two of its cycles have the same timestep")
+    for trajectory in episode.trajectories:
+        last = -1
+        for step in trajectory.steps:
+            if step.agent != trajectory.agent or step.timestep not in by_time or step.timestep <= last:
+                raise ConfigError(
+                    f"the episode cannot be written: a decision of {step.agent} at timestep {step.timestep} belongs to "
+                    "no cycle of its own"
+                )
+            last = step.timestep
+            by_time[step.timestep].append(step)
+    if len({trajectory.agent for trajectory in episode.trajectories}) < len(episode.trajectories):
+        raise ConfigError("the episode cannot be written: two of its trajectories are of the same agent")
+    return by_time
+
+
+def _entry(step: Step, prompt: Callable[[Step], str]) -> dict[str, Any]:
+    return {
+        "action": step.action,
+        "action_name": step.action_name,
+        "local_observation": step.observation,
+        "observation_to_gpt": prompt(step) if step.messages else "",
+        "gpt_query_response": step.reply,
+    }
+
+
+def _prompt_text(step: Step) -> str:
+    return "\n\n".join(message.text for message in step.messages)
+
+
+class _PromptTable:
+    """Messages and prompts, each kept once."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.prompts: list[list[int]] = []
+        self._messages: dict[Any, int] = {}
+        self._prompts: dict[tuple[int, ...], int] = {}
+
+    def reference(self, step: Step) -> str:
+        """How a decision names its prompt."""
+        prompt = tuple(self._number(message, step.observation) for message in step.messages)
+        number = self._prompts.setdefault(prompt, len(self.prompts))
+        if number == len(self.prompts):
+            self.prompts.append(list(prompt))
+        return f"prompts[{number}]"
+
+    def _number(self, message: Message, observation: str) -> int:
+        content = message.content
+        around = tuple(content.split(observation)) if isinstance(content, str) and observation else ()
+        plain = message.name is None and message.tool_calls is None and message.tool_call_id is None
+        if isinstance(content, str) and plain:
+            key: Any = (message.role, around if len(around) > 1 else content)
+        else:
+            key = (message.model_dump_json(), around)
+        number = self._messages.setdefault(key, len(self.messages))
+        if number == len(self.messages):
+            entry = message.model_dump(mode="json", exclude_none=True)
+            if len(around) > 1:
+                entry["around"] = list(around)
+                del entry["content"]
+            self.messages.append(entry)
+        return number
+
+
+def _columns(steps: Sequence[Step], cycles: Sequence[Cycle]) -> dict[str, Any]:
+    """What the decisions have besides, without what is at its default."""
+    shared = {cycle.timestep: cycle.reward for cycle in cycles}
+    columns: dict[str, Any] = {
+        "policy_version": _column((step.policy_version for step in steps), ""),
+        "parsed": _column((step.parsed for step in steps), True),
+    }
+    if any(step.reward != shared[step.timestep] for step in steps):
+        columns["rewards"] = [step.reward for step in steps]
+    usage = {
+        field: _column((getattr(step.usage, field) for step in steps), default) for field, default in _USAGE.items()
+    }
+    columns["usage"] = {field: column for field, column in usage.items() if column is not None} or None
+    return {field: column for field, column in columns.items() if column is not None}
+
+
+def _column(values: Iterable[_T], default: _T) -> list[_T] | _T | None:
+    """A list, one value if all are the same, None if that is the default."""
+    column = list(values)
+    if any(value != column[0] for value in column):
+        return column
+    return None if not column or column[0] == default else column[0]
+
+
+def _credit(credit: Credit) -> dict[str, Any]:
+    return {
+        "agent": credit.agent,
+        "text": credit.text,
+        "score": credit.score,
+        "step": credit.step,
+        "source": credit.source,
+    }
+
+
+_USAGE: dict[str, Any] = {name: field.default for name, field in UsageColumns.model_fields.items()}
