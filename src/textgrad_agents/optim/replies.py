@@ -43,8 +43,22 @@ def read_tagged(completion: Completion, nonce: str) -> str:
     Raises:
         ProposalError: the reply holds no usable value; the message says why.
     """
+    return read_between(completion, *tags(nonce), own_lines=True)
+
+
+def read_between(completion: Completion, opening: str, closing: str, *, own_lines: bool) -> str:
+    """The text between two tags, each of which must occur exactly once.
+
+    Args:
+        completion: the reply.
+        opening: the first tag.
+        closing: the second tag.
+        own_lines: the first must also begin a line and the second end one.
+
+    Raises:
+        ProposalError: the reply holds no usable value; the message says why.
+    """
     text = _complete(completion)
-    opening, closing = tags(nonce)
     for tag, which in ((opening, "opening"), (closing, "closing")):
         count = text.count(tag)
         if count != 1:
@@ -53,7 +67,7 @@ def read_tagged(completion: Completion, nonce: str) -> str:
     value, found, after = rest.partition(closing)
     if not found:
         raise ProposalError("the closing tag comes before the opening tag")
-    if before.rpartition("\n")[2].strip() or after.partition("\n")[0].strip():
+    if own_lines and (before.rpartition("\n")[2].strip() or after.partition("\n")[0].strip()):
         raise ProposalError("the opening tag must begin a line and the closing tag must end one")
     return _usable(value)
 

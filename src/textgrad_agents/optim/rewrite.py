@@ -12,7 +12,7 @@ from textgrad_agents.interfaces import Engine, GenerateOptions
 from textgrad_agents.optim.constraints import Check
 from textgrad_agents.optim.proposals import Outcome, Proposal
 from textgrad_agents.optim.replies import RESPONSE_SCHEMA
-from textgrad_agents.optim.request import make_request, prompt
+from textgrad_agents.optim.request import Request, make_request, prompt
 from textgrad_agents.seeds import derive_seed
 from textgrad_agents.session import current_session
 from textgrad_agents.variables.gradient import Gradient
@@ -66,10 +66,8 @@ class Rewriter:
         session = current_session()
         engine = self.engine or session.engine("optimizer")
         constraints = [*self.constraints, *rules(self.checks, old)]
-        request = make_request(
+        request = self.request(
             {"role": parameter.role_description, "value": old, **data, "constraints": constraints},
-            instructions=prompt(self.prompt),
-            task=self.task,
             place=(session.seed if self.seed is None else self.seed, self.prompt, _name(parameter), attempt),
             structured=is_structured(engine),
         )
@@ -92,6 +90,10 @@ class Rewriter:
                 break
             messages = request.repair(reply, proposal.reason)
         return proposal
+
+    def request(self, data: dict[str, Any], *, place: tuple[str | int, ...], structured: bool) -> Request:
+        """What the model is asked about `data`; see `make_request`."""
+        return make_request(data, instructions=prompt(self.prompt), task=self.task, place=place, structured=structured)
 
     def _judged(self, proposal: Proposal, new: str) -> Proposal:
         if new == proposal.old.strip():
