@@ -14,7 +14,6 @@ import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ClassVar, TypeAlias, cast
 
-from textgrad_agents.errors import GraphError
 from textgrad_agents.ops.signature import Signature
 from textgrad_agents.session import current_session
 from textgrad_agents.variables.call import BackwardContext, CallID, Input, OpCall, Path
@@ -22,7 +21,7 @@ from textgrad_agents.variables.gradient import Gradient, NumberTree, like_sequen
 from textgrad_agents.variables.modes import is_recording
 from textgrad_agents.variables.pending import Pending
 from textgrad_agents.variables.runs import check_run, current_call, new_call_id
-from textgrad_agents.variables.variable import Variable
+from textgrad_agents.variables.variable import Variable, returned_variable
 
 Grads: TypeAlias = tuple[list[Any], dict[str, Any]]
 """What a backward returns: gradients of the variadic positional arguments, and of all others by parameter name."""
@@ -129,12 +128,14 @@ class Op:
 
         value, pending = None, None
         if waiting:
+            rest = tuple(_copied(one, _itself) for one in rest)
+            named = {key: _copied(one, _itself) for key, one in named.items()}
             work = self._forward_later(call, rest, named, own, inputs)
             pending = self._pending(work, call, inputs)
         else:
             value = self._start(call, rest, named, own)
             if inspect.iscoroutine(value):
-                value, pending = None, self._pending(_awaited(value, call), call, ())
+                value, pending = None, self._pending(value, call, ())
         return Variable.result(
             call if recording else None,
             value,
@@ -147,8 +148,8 @@ class Op:
         self, call: OpCall, rest: tuple[Any, ...], named: dict[str, Any], own: Mapping[str, Variable[Any]]
     ) -> Any:
         """Unwrap the arguments and call forward; gives the value or a coroutine that will."""
-        call.input_args = [_unwrapped(value) for value in rest]
-        arguments = {key: _unwrapped(value) for key, value in named.items()}
+        call.input_args = [_copied(value, _value) for value in rest]
+        arguments = {key: _copied(value, _value) for key, value in named.items()}
         call.input_kwargs = {**arguments, **{key: one.value for key, one in own.items()}} if own else arguments
         token = current_call.set(call)
         try:
@@ -158,7 +159,8 @@ class Op:
             raise
         finally:
             current_call.reset(token)
-        _refuse_variable(value, call)
+        if isinstance(value, Variable):
+            raise returned_variable(call)
         return value
 
     async def _forward_later(
@@ -172,7 +174,7 @@ class Op:
         for _, variable in inputs:
             await variable
         value = self._start(call, rest, named, own)
-        return await _awaited(value, call) if inspect.iscoroutine(value) else value
+        return await value if inspect.iscoroutine(value) else value
 
     def _pending(self, work: Coroutine[Any, Any, Any], call: OpCall, inputs: tuple[Input, ...]) -> Pending:
         try:
@@ -181,7 +183,11 @@ class Op:
             loop = None
         if self.portable and not any(variable.is_pending_on(loop) for _, variable in inputs):
             loop = None
-        return Pending(work, current_session().portal, loop, call)
+        token = current_call.set(call)  # the work sees the context of the moment when it is handed over
+        try:
+            return Pending(work, current_session().portal, loop, call)
+        finally:
+            current_call.reset(token)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name})"
@@ -265,40 +271,32 @@ def _find(value: Any, path: Path, found: list[Input]) -> None:
             _find(one, (*path, index), found)
 
 
-def _unwrapped(value: Any) -> Any:
-    """The value with every Variable replaced by its value; trees without Variables are passed on as they are."""
+def _copied(value: Any, instead: Callable[[Variable[Any]], Any]) -> Any:
+    """The value with something else in the place of each Variable.
+
+    Lists and dicts are copied, so that what the caller does to them afterwards changes neither a forward that has yet
+    to run nor the record of one that has.
+    """
     if isinstance(value, Variable):
-        return cast("Variable[Any]", value).value
+        return instead(cast("Variable[Any]", value))
     if isinstance(value, dict):
         tree = cast("dict[Any, Any]", value)
-        plain = {key: _unwrapped(one) for key, one in tree.items()}
-        return plain if any(plain[key] is not one for key, one in tree.items()) else tree
+        copy = {key: _copied(one, instead) for key, one in tree.items()}
+        return copy if type(tree) is dict or any(copy[key] is not one for key, one in tree.items()) else tree
     if isinstance(value, (list, tuple)):
         items = cast("list[Any] | tuple[Any, ...]", value)
-        values = [_unwrapped(one) for one in items]
-        return like_sequence(items, values) if any(a is not b for a, b in zip(values, items, strict=True)) else items
-    return value
+        copies = [_copied(one, instead) for one in items]
+        if type(items) is list or any(a is not b for a, b in zip(copies, items, strict=True)):
+            return like_sequence(items, copies)
+    return cast("Any", value)
 
 
-async def _awaited(forward: Coroutine[Any, Any, Any], call: OpCall) -> Any:
-    current_call.set(call)
-    try:
-        value = await forward
-    except Exception as error:
-        call.note(error)
-        raise
-    _refuse_variable(value, call)
-    return value
+def _itself(variable: Variable[Any]) -> Variable[Any]:
+    return variable
 
 
-def _refuse_variable(value: Any, call: OpCall) -> None:
-    if isinstance(value, Variable):
-        error = GraphError(
-            f"the forward of {call.op.name} returned a Variable; an op computes with plain values: return its `.value` "
-            "(which cuts the graph there), or call the ops from a plain function"
-        )
-        call.note(error)
-        raise error
+def _value(variable: Variable[Any]) -> Any:
+    return variable.value
 
 
 def _site() -> tuple[str, int]:

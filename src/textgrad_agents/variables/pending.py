@@ -26,7 +26,7 @@ class Pending:
         call: the op call.
     """
 
-    __slots__ = ("_call", "_future", "loop")
+    __slots__ = ("_future", "call", "loop")
 
     def __init__(
         self, coroutine: Coroutine[Any, Any, Any], portal: Portal, loop: asyncio.AbstractEventLoop | None, call: OpCall
@@ -35,7 +35,7 @@ class Pending:
             loop = portal.loop
         self.loop = loop if loop is not None else portal.loop
         self._future: Future[Any] = portal.submit(coroutine) if loop is None else start(coroutine, loop)
-        self._call = call
+        self.call = call
 
     def done(self) -> bool:
         """True if the value or an exception is there."""
@@ -51,7 +51,7 @@ class Pending:
         if not self._future.done():
             if self.loop is _running_loop():
                 raise PortalError(
-                    f"the value of {self._call.op.name} is computed by the event loop that runs here, so reading it "
+                    f"the value of {self.call.op.name} is computed by the event loop that runs here, so reading it "
                     "would wait for ever; write `await variable` (or `(await variable).value`)"
                 )
             if self.loop.is_closed():
@@ -62,6 +62,9 @@ class Pending:
             raise self._cancelled() from None
         except KeyboardInterrupt:
             self.cancel()
+            raise
+        except Exception as error:
+            self.call.note(error)
             raise
 
     async def wait(self) -> Any:
@@ -84,6 +87,9 @@ class Pending:
             return self._future.result()
         except CancelledError:
             raise self._cancelled() from None
+        except Exception as error:
+            self.call.note(error)
+            raise
 
     def cancel(self) -> None:
         """Ask the computation to stop; readers then get a GraphError."""
@@ -91,10 +97,10 @@ class Pending:
 
     def _cancelled(self) -> GraphError:
         error = GraphError(
-            f"the value of {self._call.op.name} was cancelled (by `cancel()`, or because its session or event loop was "
+            f"the value of {self.call.op.name} was cancelled (by `cancel()`, or because its session or event loop was "
             "closed); call the op again, and read values before the session is closed"
         )
-        self._call.note(error)
+        self.call.note(error)
         return error
 
 

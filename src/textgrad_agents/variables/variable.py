@@ -102,8 +102,9 @@ class Variable(Generic[T]):
     @property
     def value(self) -> T:
         """The value; waits for it if it is still being computed."""
-        if self._pending is not None:
-            self._settle(self._pending.result())
+        pending = self._pending
+        if pending is not None:
+            self._settle(pending, pending.result())
         return self._value
 
     @value.setter
@@ -126,13 +127,17 @@ class Variable(Generic[T]):
             self._pending.cancel()
 
     def __await__(self) -> Generator[Any, None, Variable[T]]:
-        if self._pending is not None:
-            self._settle((yield from self._pending.wait().__await__()))
+        pending = self._pending
+        if pending is not None:
+            self._settle(pending, (yield from pending.wait().__await__()))
         return self
 
-    def _settle(self, value: Any) -> None:
-        self._value = value
-        self._pending = None
+    def _settle(self, pending: Pending, value: Any) -> None:
+        if isinstance(value, Variable):
+            raise returned_variable(pending.call)
+        if self._pending is pending:  # else another value was set meanwhile
+            self._value = value
+            self._pending = None
 
     # -- gradients -----------------------------------------------------------------------------------------------
 
@@ -255,3 +260,13 @@ class Variable(Generic[T]):
             return "failed or not read yet" if self._pending.done() else "pending"
         text = repr(self._value)
         return text if len(text) <= 60 else text[:57] + "..."
+
+
+def returned_variable(call: OpCall) -> GraphError:
+    """The error of a forward that returned a Variable."""
+    error = GraphError(
+        f"the forward of {call.op.name} returned a Variable; an op computes with plain values: return its `.value` "
+        "(which cuts the graph there), or call the ops from a plain function"
+    )
+    call.note(error)
+    return error
