@@ -12,16 +12,23 @@ from pydantic_core import ErrorDetails
 MAX_PROBLEMS = 5
 
 
-def explain(error: ValidationError, *, fields: Collection[str] = (), hide: Collection[str] = ()) -> str:
+def explain(
+    error: ValidationError,
+    *,
+    fields: Collection[str] = (),
+    hide: Collection[str] = (),
+    secret: Collection[str] = (),
+) -> str:
     """All that is wrong, on one line.
 
     Args:
         error: what pydantic raised.
         fields: names that an unknown field may have been meant to be.
         hide: first parts of paths that are left out (a user does not write them).
+        secret: fields whose values are not repeated.
     """
     found = error.errors(include_url=False, include_context=False)
-    texts = list(dict.fromkeys(_one(problem, fields, hide) for problem in found))
+    texts = list(dict.fromkeys(_one(problem, fields, hide, secret) for problem in found))
     more = len(texts) - MAX_PROBLEMS
     return "; ".join(texts[:MAX_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
 
@@ -38,7 +45,7 @@ def nearest(name: str, known: Collection[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}" if known else "leave it out"
 
 
-def _one(problem: ErrorDetails, fields: Collection[str], hide: Collection[str]) -> str:
+def _one(problem: ErrorDetails, fields: Collection[str], hide: Collection[str], secret: Collection[str]) -> str:
     where = _path(problem["loc"], hide)
     message = problem["msg"]
     match problem["type"]:
@@ -52,7 +59,8 @@ def _one(problem: ErrorDetails, fields: Collection[str], hide: Collection[str]) 
         case _:
             subject, should, rule = message.partition(" should ")
             text = f"must {rule}" if should and " " not in subject else f": {message[:1].lower()}{message[1:]}"
-            return f"{where} {text}, not {short(problem['input'])}".strip()
+            seen = "" if problem["loc"][:1] and problem["loc"][0] in secret else f", not {short(problem['input'])}"
+            return f"{where} {text}{seen}".strip()
 
 
 def _path(parts: Sequence[int | str], hide: Collection[str]) -> str:

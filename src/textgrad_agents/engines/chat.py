@@ -17,8 +17,8 @@ from textgrad_agents.engines.base import PerLoop
 from textgrad_agents.engines.connection import connect
 from textgrad_agents.engines.faults import connection_fault, status_fault, timeout_fault
 from textgrad_agents.engines.models.config import LLMConfig
+from textgrad_agents.engines.models.pricing import cost_of
 from textgrad_agents.engines.parameters import parameters
-from textgrad_agents.engines.pricing import cost_of
 from textgrad_agents.engines.wire import read_completion, request_body
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, GenerateOptions
 from textgrad_agents.messages import Completion, Message, Usage

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from textgrad_agents.engines.models import LLMConfig
-from textgrad_agents.engines.pricing import Price, cost_of, price_of
+from textgrad_agents.engines.models.pricing import Price, cost_of, price_of
 from textgrad_agents.messages import Usage
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -18,7 +17,6 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 
 from textgrad_agents.engines.models.providers import (
     OPENAI,
@@ -29,6 +27,7 @@ from textgrad_agents.engines.models.providers import (
     provider_of_variable,
 )
 from textgrad_agents.errors import ConfigError, MissingKeyError
+from textgrad_agents.validation import explain
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -36,7 +35,8 @@ Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 PRICES = {"input_price_per_million", "output_price_per_million"}
 _OURS = {"api_key", "messages", "model", "n", "stream"}  # what a request holds besides parameters
-_SECRET = {"api_key", "api_key_env_var", "base_url"}  # where a key or password may have been written by mistake
+_SECRET = {"api_key", "api_key_env_var", "base_url"}  # where a key or password may have been written
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 
 
 class LLMConfig(BaseModel):
@@ -64,7 +64,7 @@ class LLMConfig(BaseModel):
     model_string: Text
     base_url: str | None = None
     api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
-    api_key_env_var: Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,99}$")] | None = OPENAI.key_variable
+    api_key_env_var: str | None = OPENAI.key_variable
     is_multimodal: bool = False
     structured: bool = False
     max_tokens: int = Field(default=4096, gt=0)
@@ -85,8 +85,8 @@ class LLMConfig(BaseModel):
                 super().__init__(**fields)
                 return
             except ValidationError as error:
-                problems = [_explain(each) for each in error.errors(include_url=False)]
-            raise ConfigError("LLM config: " + "; ".join(problems))  # outside, so that it drags no input along
+                problems = explain(error, fields=LLMConfig.model_fields, secret=_SECRET)
+            raise ConfigError(f"LLM config: {problems}")  # outside, so that it drags no input along
 
     @field_validator("base_url")
     @classmethod
@@ -97,6 +97,13 @@ class LLMConfig(BaseModel):
     @classmethod
     def _no_empty_key(cls, key: object) -> object:
         return None if isinstance(key, str) and not key.strip() else key
+
+    @field_validator("api_key_env_var")
+    @classmethod
+    def _check_variable(cls, variable: str | None) -> str | None:
+        if variable is not None and not _VARIABLE.fullmatch(variable):
+            raise ValueError("must be the name of an environment variable (capital letters, digits, _), never a key")
+        return variable
 
     @field_validator("stop", mode="before")
     @classmethod
@@ -187,28 +194,3 @@ def _usable(key: str, source: str) -> str:
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise ConfigError(f"the key in {source} holds spaces or characters that no key has; copy it anew")
     return key
-
-
-def _explain(problem: ErrorDetails) -> str:
-    name = ".".join(str(part) for part in problem["loc"]) or "the config"
-    match problem["type"]:
-        case "extra_forbidden":
-            near = difflib.get_close_matches(name, list(LLMConfig.model_fields), n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"fields are {', '.join(LLMConfig.model_fields)}"
-            return f"there is no field {name}; {hint}"
-        case "missing":
-            return f"{name} is missing"
-        case "string_too_short":
-            return f"{name} must not be empty"
-        case "value_error":
-            return f"{name} {problem['msg'].removeprefix('Value error, ')}"
-        case "string_pattern_mismatch":
-            return f"{name} must be the name of an environment variable (capital letters, digits, _), never a key"
-        case _:
-            given = "" if name in _SECRET else f" (got {_short(problem['input'])})"
-            return f"{name}: {problem['msg'][:1].lower()}{problem['msg'][1:]}{given}"
-
-
-def _short(value: object) -> str:
-    text = str(value) if isinstance(value, float) and not math.isfinite(value) else repr(value)
-    return text if len(text) <= 60 else f"{text[:59]}…"

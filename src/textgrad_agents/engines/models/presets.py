@@ -1,7 +1,7 @@
 """The models known by a short name: who serves them, when they end, what to use then.
 
 Dates and successors as published in November 2026. Prices stand here only where they cannot be looked up (see
-`textgrad_agents.engines.pricing`).
+`textgrad_agents.engines.models.pricing`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from textgrad_agents.engines.models.config import LLMConfig
 from textgrad_agents.engines.models.presets import PRESETS, Preset
-from textgrad_agents.engines.pricing import price_of
+from textgrad_agents.engines.models.pricing import price_of
 from textgrad_agents.errors import ConfigError, FileFormatError
 from textgrad_agents.files import read_json, write_json
 
