@@ -29,7 +29,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Model = LLMConfig | str | None
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+RUN_NAME = "1 to 100 letters, digits, dots, dashes or underscores that begin with a letter or digit"
 _MODELS = ("llm_config", "episode_llm_config", "textgrad_llm_config")
 _KINDS = {kind.model_fields["name"].default: kind for kind in ENVIRONMENTS}
 _FLAT = ("continuous", *{name: 0 for kind in ENVIRONMENTS for name in kind.model_fields if name != "name"})
@@ -106,11 +106,8 @@ class TrainingConfig(BaseModel):
     @field_validator("exp_name")
     @classmethod
     def _check_name(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError(
-                "must be 1 to 100 letters, digits, dots, dashes or underscores that begin with a letter or digit, "
-                f"not {short(name)}"
-            )
+        if not is_run_name(name):
+            raise ValueError(f"must be {RUN_NAME}, not {short(name)}")
         return name
 
     @field_validator("experiments_dir", "policy_path", mode="before")
@@ -264,6 +261,11 @@ class TrainingConfig(BaseModel):
             return definition | {name: _as_written(getattr(self, name)) for name in ("model", *_MODELS)}
         models = {"actor": self.get_episode_llm_config(), "critic": self.get_textgrad_llm_config()}
         return definition | {role: _identity(model) for role, model in models.items()}
+
+
+def is_run_name(name: str) -> bool:
+    """True if a run may be called so: `RUN_NAME`. Such a name is no path."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is not None
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from textgrad_agents.files import read_json, write_bytes, write_json, write_text
 from textgrad_agents.trajectory import Episode
 from training.export.arrays import pickle_bytes, read_traces, twin
 from training.export.decoding import decode
-from training.export.encoding import AgentType, encode
+from training.export.encoding import AgentType, encode, episode_to_dict
 from training.export.log import format_log
 from training.export.schema import EpisodeRecord, parse
 
@@ -62,7 +62,7 @@ def load_episode(folder: str | Path) -> Episode:
     folder = Path(folder)
     if folder.name == "episode.json":
         folder = folder.parent
-    record = load_record(folder)
+    record = _load_record(folder)
     name = f"episode file {folder / 'episode.json'}"
     traces = None
     if record.traces and record.agents is not None:
@@ -70,12 +70,20 @@ def load_episode(folder: str | Path) -> Episode:
     return decode(record, name, traces)
 
 
-def load_record(folder: Path) -> EpisodeRecord:
-    """Read the `episode.json` of a folder.
+def load_episode_dict(folder: Path) -> dict[str, Any]:
+    """Read an episode from its folder as `episode_to_dict` gives it.
 
     Raises:
-        FileFormatError: the file is missing or damaged.
+        FileFormatError: the episode is missing or damaged.
     """
+    record = _load_record(folder)
+    data = episode_to_dict(decode(record, f"episode file {folder / 'episode.json'}"))
+    as_written = ("num_pistons", "max_cycles", "agent_type", "action_mode", "token_stats")
+    data |= {key: getattr(record, key) for key in as_written}
+    return data | {"gif_path": None if record.gif_path is None else str(folder / record.gif_path)}
+
+
+def _load_record(folder: Path) -> EpisodeRecord:
     path = folder / "episode.json"
     return parse(read_json(path, what="episode file", max_bytes=MAX_BYTES), f"episode file {path}")
 
@@ -97,7 +105,7 @@ def _compact(value: Any) -> str:
 
 
 def _relative(path: str | Path | None, folder: Path) -> str | None:
-    """A path in the folder by its name, so that the folder can be moved; any other as it is."""
+    """A path in the folder by its name, so that the folder can be moved; any other in full."""
     if path is None:
         return None
-    return Path(path).name if Path(path).parent == folder else str(path)
+    return Path(path).name if Path(path).parent == folder else str(Path(path).absolute())
