@@ -88,7 +88,7 @@ class ChatEngine:
         client = self._connections.get().client
         try:
             async with asyncio.timeout(self.config.timeout):
-                return await client.post("/chat/completions", body=body, cast_to=str)
+                return self.config.redacted(await client.post("/chat/completions", body=body, cast_to=str))
         except TimeoutError:
             fault = timeout_fault(self.config)
         except openai.APIStatusError as error:

@@ -14,7 +14,6 @@ from textgrad_agents.engines.models.config import LLMConfig
 from textgrad_agents.engines.models.registry import retirement_notice
 from textgrad_agents.errors import EngineAccessError, EngineError
 
-_SHORTEST_SECRET = 8  # shorter keys ("EMPTY", "none") are placeholders, and words of messages
 _TRANSIENT = {408, 409, 425, 429}
 _NO_MODEL = ("model_not_found", "model_decommissioned")
 _NO_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance")
@@ -22,11 +21,10 @@ _NO_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_ac
 
 def status_fault(config: LLMConfig, status: int, headers: Mapping[str, str], body: str) -> EngineError:
     """The error for an HTTP status that is no success."""
-    said, code, param = _read_body(body)
-    said = _without_key(said, config)
+    said, code, param = _read_body(config.redacted(body))
     model, url, source = config.model_string, config.url, config.key_source
     if 300 <= status < 400:
-        target = _without_key(one_line(headers.get("location", "another address")), config)
+        target = one_line(config.redacted(headers.get("location", "another address")))
         return EngineError(
             f"{url} redirects to {target}; redirects are not followed, so that no key reaches another server: set "
             "base_url to the final address"
@@ -55,7 +53,7 @@ def connection_fault(config: LLMConfig, error: BaseException) -> EngineError:
     root = error
     while root.__cause__ is not None:
         root = root.__cause__
-    reason = one_line(_without_key(str(root), config)) or f"the connection broke ({type(root).__name__})"
+    reason = one_line(config.redacted(str(root))) or f"the connection broke ({type(root).__name__})"
     return EngineError(
         f"no reply from {config.url}: {reason}; check that the server is up and that base_url is right", transient=True
     )
@@ -86,11 +84,6 @@ def _read_body(body: str) -> tuple[str, str, str]:
     said = fields.get("message") or fields.get("detail") or fields
     code = f"{fields.get('code') or ''} {fields.get('type') or ''}".strip()
     return one_line(said), code, one_line(fields.get("param") or "")
-
-
-def _without_key(text: str, config: LLMConfig) -> str:
-    key = config.get_api_key() or ""
-    return text.replace(key, "***") if len(key) >= _SHORTEST_SECRET else text
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -54,7 +54,7 @@ def parameters(config: LLMConfig, options: GenerateOptions) -> tuple[dict[str, A
         temperature=config.temperature,
         top_p=config.top_p,
         seed=config.seed,
-        stop=config.stop,
+        stop=list(config.stop),
         reasoning_effort=config.reasoning_effort,
     )
     wanted |= config.extra_params
@@ -63,7 +63,7 @@ def parameters(config: LLMConfig, options: GenerateOptions) -> tuple[dict[str, A
         temperature=options.temperature,
         top_p=options.top_p,
         seed=options.seed,
-        stop=options.stop,
+        stop=list(options.stop),
     )
     wanted |= options.extra
     if isinstance(wanted.get("seed"), int):
@@ -78,11 +78,7 @@ def _wire_name(config: LLMConfig, name: str) -> str:
 
 
 def _given(**values: Any) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownArgumentType]
-        for name, value in values.items()
-        if value not in (None, ())
-    }
+    return {name: value for name, value in values.items() if value is not None and value != []}
 
 
 def _rejected(config: LLMConfig, wanted: Mapping[str, Any]) -> tuple[str, ...]:

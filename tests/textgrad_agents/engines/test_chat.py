@@ -464,6 +464,10 @@ class TestKeys:
             lambda server: server.fail(500, f"while checking {CANARY}"),
             lambda server: server.fail(404, f"{CANARY} may not"),
             lambda server: server.send(f"<html>{CANARY}</html>", 503),
+            lambda server: server.send("x" * 190 + CANARY, 500),
+            lambda server: server.send(f"<html>{CANARY}</html>"),
+            lambda server: server.send({"error": {"message": CANARY}}),
+            lambda server: server.say(None, message={"refusal": CANARY}),
             lambda server: server.send("", 302, headers={"location": f"http://elsewhere.example/?key={CANARY}"}),
             lambda server: server.send("{}", fault="reset"),
             lambda server: server.send("{}", fault="cut"),
@@ -473,7 +477,16 @@ class TestKeys:
         answer(chat_server)
         error = error_of(engine_at(chat_server, api_key=CANARY))
         assert chat_server.requests[0].headers["authorization"] == f"Bearer {CANARY}"
-        assert CANARY not in everything_in(error)
+        assert CANARY[:12] not in everything_in(error)
+
+    def test_a_reply_that_repeats_the_key_is_kept_without_it(self, chat_server: Any) -> None:
+        key = "key/with/slashes"
+        chat_server.send('{"choices": [{"message": {"content": "key/with/slashes or key\\/with\\/slashes"}}]}')
+        assert ask(engine_at(chat_server, api_key=key)).text == "*** or ***"
+
+    def test_a_placeholder_is_no_secret(self, chat_server: Any) -> None:
+        chat_server.say("EMPTY is a word")
+        assert ask(engine_at(chat_server, api_key="EMPTY")).text == "EMPTY is a word"
 
     def test_no_text_or_copy_of_an_engine_holds_the_key(self, chat_server: Any) -> None:
         engine = engine_at(chat_server, api_key=CANARY)

@@ -36,6 +36,7 @@ Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PRICES = {"input_price_per_million", "output_price_per_million"}
 _OURS = {"api_key", "messages", "model", "n", "stream"}  # what a request holds besides parameters
 _SECRET = {"api_key", "api_key_env_var", "base_url"}  # where a key or password may have been written
+_SHORTEST_SECRET = 8  # shorter keys ("EMPTY", "none") are placeholders, and words of messages
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 
 
@@ -170,6 +171,13 @@ class LLMConfig(BaseModel):
             f"{self.api_key_env_var}, which is not set; set it, or name another variable in api_key_env_var "
             "(--api_key_env)"
         )
+
+    def redacted(self, text: str) -> str:
+        """`text`, as a server wrote it, without the key."""
+        key = self.get_api_key() or ""
+        if len(key) < _SHORTEST_SECRET:
+            return text
+        return text.replace(key, "***").replace(key.replace("/", "\\/"), "***")  # JSON may write / as \\/
 
     def replaced(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked anew; it keeps an inline key."""
