@@ -3,7 +3,7 @@
 A table lists, for one role, what was gained after each action in each situation::
 
     Role piston (piston_0, piston_1): 250 decisions
-    - When the ball is above me and the ball is still: stay +0.02 (31 times, spread 0.4); push_up -0.1 (9 times, spread 0.5)
+    - When the door is open and it rains: stay +0.02 (31 times, spread 0.4); go_out -0.1 (9 times, spread 1)
     - Where no situation is named: stay +0.01 (4 times, spread 0.2)
 
 and a row per agent says what its own choices were worth::
@@ -149,13 +149,16 @@ def pool(tables: Iterable[RoleTable]) -> list[SituationRow]:
             for action, gain in row.gains.items():
                 actions.setdefault(action, []).append(gain)
     return [
-        SituationRow(clauses, {action: _pooled(gains) for action, gains in actions.items()})
+        SituationRow(clauses, {action: merge(gains) for action, gains in actions.items()})
         for clauses, actions in found.items()
     ]
 
 
-def _pooled(gains: Sequence[Gain]) -> Gain:
+def merge(gains: Sequence[Gain]) -> Gain:
+    """Several gains as one, each decision counted alike."""
     count = sum(gain.count for gain in gains)
+    if count == 0:
+        return Gain(0, 0.0, 0.0)
     mean = sum(gain.count * gain.mean for gain in gains) / count
     square = sum(gain.count * (gain.spread**2 + (gain.mean - mean) ** 2) for gain in gains) / count
     return Gain(count, mean, math.sqrt(square))
@@ -166,7 +169,11 @@ def _write_row(row: SituationRow) -> str:
         f"{action} {gain.mean:+.4g} ({gain.count} times, spread {gain.spread:.4g})"
         for action, gain in row.gains.items()
     )
-    return f"- {f'When {" and ".join(row.clauses)}' if row.clauses else UNNAMED}: {gains}"
+    return f"- {_condition(row.clauses)}: {gains}"
+
+
+def _condition(clauses: Clauses) -> str:
+    return f"When {' and '.join(clauses)}" if clauses else UNNAMED
 
 
 def _read_row(row: re.Match[str]) -> SituationRow:

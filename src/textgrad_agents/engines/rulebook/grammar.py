@@ -11,7 +11,7 @@ Case does not matter. Everything else is prose: kept, and without effect.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textgrad_agents.engines.rulebook.evidence import Clauses, split_clauses
@@ -66,27 +66,24 @@ def rule_for(rules: Sequence[Rule], clauses: Clauses) -> Rule | None:
     return max(covering, key=lambda rule: len(rule.clauses), default=None)
 
 
-def edit(text: str, changes: Mapping[Rule, Rule | None], additions: Sequence[Rule]) -> str:
-    """A policy text with rules changed where they stand, taken out (None) or added at the end; prose is kept.
+def edit(text: str, rules: Sequence[Rule | None], additions: Sequence[Rule]) -> str:
+    """A policy text with other rules; prose is kept.
 
     Args:
         text: the policy.
-        changes: rule in the text -> what it becomes.
-        additions: new rules.
+        rules: what each of its rules becomes, in order; None takes it out.
+        additions: rules to add at the end.
     """
     parts: list[str] = []
     done = 0
-    for place in _places(text):
-        if place.rule not in changes:
-            continue
-        new = changes[place.rule]
-        if new is not None:
-            parts += [text[done : place.start], str(new)]
-            done = place.end
-        else:
+    for place, new in zip(_places(text), rules, strict=True):
+        if new is None:
             start, end = _with_bullet(text, place, done)
             parts.append(text[done:start])
             done = end
+        elif new != place.rule:
+            parts += [text[done : place.start], str(new)]
+            done = place.end
     kept = ("".join(parts) + text[done:]).strip()
     return "\n".join([*([kept] if kept else []), *map(str, additions)])
 

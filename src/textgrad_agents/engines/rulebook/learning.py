@@ -1,0 +1,151 @@
+"""What the evidence gives reason to change in a set of rules.
+
+Two actions are compared within each situation, and the differences are put together, so that an action is never praised
+for the situations in which it happened to be taken. A rule for a general condition is judged by all situations under
+it; a more specific rule is made where the evidence contradicts the general one strongly. General conditions are the
+beginnings of situations: environments name the most telling clause first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from textgrad_agents.engines.rulebook.evidence import Clauses, Gain, SituationRow, merge
+from textgrad_agents.engines.rulebook.grammar import Rule, action_key, rule_for
+
+LEAD = 1.5
+"""Standard errors by which an action must lead to make a rule or to replace its action."""
+EXCEPTION = 2.5
+"""Standard errors by which an action must lead to make an exception from a more general rule."""
+LEAST = 10
+"""Fewest decisions on either side of a comparison."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How much more was gained after an action than after the actions it is compared with.
+
+    Attributes:
+        action: the action.
+        difference: reward per cycle.
+        lead: the same in standard errors.
+        decisions: number of decisions compared.
+    """
+
+    action: str
+    difference: float
+    lead: float
+    decisions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Improvement:
+    """What a set of rules becomes.
+
+    Attributes:
+        rules: what each of the old rules becomes (None: it is taken out), in order.
+        additions: new rules.
+        reasons: a sentence per change; none if nothing changes.
+    """
+
+    rules: tuple[Rule | None, ...]
+    additions: tuple[Rule, ...]
+    reasons: tuple[str, ...]
+
+
+def best_action(rows: Sequence[SituationRow], rival: str | None = None) -> Comparison | None:
+    """The action that leads most clearly, None if none can be compared.
+
+    Args:
+        rows: the situations, compared one by one.
+        rival: compare with this action; None compares each action with all others.
+    """
+    actions = list(dict.fromkeys(action for row in rows for action in row.gains))
+    found = [
+        comparison
+        for action in actions
+        if action != rival
+        and (comparison := _compare(rows, action, [rival] if rival else [one for one in actions if one != action]))
+    ]
+    return max(found, key=lambda one: (one.lead, one.difference, one.action), default=None)
+
+
+def improve(rules: Sequence[Rule], rows: Sequence[SituationRow]) -> Improvement:
+    """What the evidence gives reason to change, from the most general condition to the most specific."""
+    slots: list[Rule | None] = list(rules)
+    reasons: list[str] = []
+    rows = [_with_keys(row) for row in rows]
+    for condition in _conditions(rows):
+        present = [rule for rule in slots if rule is not None]
+        acting = rule_for(present, condition)
+        own = acting is not None and acting.is_for(condition)
+        under = [row for row in rows if _is_under(row, condition) and rule_for(present, row.clauses) is acting]
+        best = best_action(under, acting.action if acting else None)
+        if best is None or best.lead < (LEAD if own or acting is None else EXCEPTION):
+            continue
+        new = Rule(acting.clauses if acting and own else condition, best.action)
+        if own:
+            slots = [new if rule is acting else rule for rule in slots]
+        else:
+            slots.append(new)
+        rival = acting.action.replace("_", " ") if acting else "the other actions"
+        reasons.append(
+            f"{new} It came before {best.difference:.3g} more reward per cycle than {rival} "
+            f"({best.decisions} decisions, {best.lead:.1f} standard errors)."
+        )
+    if reasons:
+        _drop_superfluous(slots, reasons)
+    known = len(rules)
+    return Improvement(tuple(slots[:known]), tuple(rule for rule in slots[known:] if rule), tuple(reasons))
+
+
+def _compare(rows: Sequence[SituationRow], action: str, rivals: Collection[str]) -> Comparison | None:
+    total = weights = variance = 0.0
+    ours = theirs = 0
+    for row in rows:
+        one, other = _merged(row, [action]), _merged(row, rivals)
+        if one.count < 2 or other.count < 2:
+            continue
+        weight = one.count * other.count / (one.count + other.count)
+        total += weight * (one.mean - other.mean)
+        variance += weight**2 * (one.spread**2 / one.count + other.spread**2 / other.count)
+        weights += weight
+        ours += one.count
+        theirs += other.count
+    if min(ours, theirs) < LEAST:
+        return None
+    lead = total / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, total) if total else 0.0
+    return Comparison(action, total / weights, lead, ours + theirs)
+
+
+def _merged(row: SituationRow, actions: Collection[str]) -> Gain:
+    return merge([row.gains[action] for action in actions if action in row.gains])
+
+
+def _drop_superfluous(slots: list[Rule | None], reasons: list[str]) -> None:
+    """Take out rules that say what a more general rule says as well."""
+    for place, rule in enumerate(slots):
+        if rule is None:
+            continue
+        others = [one for one in slots if one is not None and one is not rule]
+        general = rule_for(others, rule.clauses)
+        if general is not None and general.action == rule.action and len(general.clauses) < len(rule.clauses):
+            slots[place] = None
+            reasons.append(f"{rule} A more general rule says the same; taken out.")
+
+
+def _conditions(rows: Sequence[SituationRow]) -> list[Clauses]:
+    """Beginnings of the situations, general ones first."""
+    beginnings = {row.clauses[:length] for row in rows for length in range(1, len(row.clauses) + 1)}
+    unnamed = {row.clauses for row in rows if not row.clauses}
+    return sorted(beginnings | unnamed, key=lambda clauses: (len(clauses), clauses))
+
+
+def _is_under(row: SituationRow, condition: Clauses) -> bool:
+    return row.clauses[: len(condition)] == condition if condition else not row.clauses
+
+
+def _with_keys(row: SituationRow) -> SituationRow:
+    return SituationRow(row.clauses, {action_key(action): gain for action, gain in row.gains.items()})

@@ -1,0 +1,192 @@
+"""The digest: what critics read of a recorded episode.
+
+Two parts. The narrative tells every tenth cycle as seen from above. The table counts all cycles: for each situation
+that the observations name and each action taken in it, how often, and what followed. Which action is right is for the
+reader to conclude.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textgrad_agents.engines.rulebook.evidence import (
+    AgentRow,
+    Clauses,
+    Gain,
+    RoleTable,
+    SituationRow,
+    split_clauses,
+    write_agent,
+    write_table,
+)
+from textgrad_agents.trajectory import Episode, Step
+
+EVERY = 10
+WINDOW = 4
+
+_TABLE_LEGEND = """### What followed which action
+Counted over all cycles. The number after an action is its gain: the mean reward per cycle over {window}, minus the
+episode's mean of {mean:+.4g}; then the number of such decisions and the spread (standard deviation) of their gains.
+Decisions of agents of the same role are counted together."""
+
+_AGENT_LEGEND = """### What each agent's choices were worth
+By the table of its role: the mean gain of the actions that it chose, compared with choosing blindly among the actions
+tried in the same situations; in brackets what always choosing the highest or the lowest gain would have been worth."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeTable:
+    """The counted part of a digest.
+
+    Attributes:
+        window: number of cycles over which rewards are counted, the decision's own included.
+        mean_reward: mean reward per cycle of the episode.
+        roles: one table per role.
+        agents: one row per agent.
+    """
+
+    window: int
+    mean_reward: float
+    roles: tuple[RoleTable, ...]
+    agents: tuple[AgentRow, ...]
+
+
+def digest(episode: Episode, *, roles: Mapping[str, str], every: int = EVERY, window: int = WINDOW) -> str:
+    """The text that critics read of an episode.
+
+    Args:
+        episode: the record, with its cycles.
+        roles: role of each agent; an agent without one plays a role of its own name.
+        every: the narrative tells every so many cycles.
+        window: number of cycles over which rewards are counted after a decision, its own included.
+    """
+    table = tabulate(episode, roles=roles, window=window)
+    cycles = "each decision's own cycle" + (f" and the {window - 1} after it" if window > 1 else "")
+    legend = _TABLE_LEGEND.format(window=cycles, mean=table.mean_reward)
+    return "\n\n".join(
+        [
+            f"## Digest\n{_narrative(episode, every)}",
+            "\n".join([legend, *map(write_table, table.roles)]),
+            "\n".join([_AGENT_LEGEND, *map(write_agent, table.agents)]),
+        ]
+    )
+
+
+def tabulate(episode: Episode, *, roles: Mapping[str, str], window: int = WINDOW) -> EpisodeTable:
+    """The counted part of the digest as values; arguments as for `digest`."""
+    rewards = np.array([cycle.reward for cycle in episode.cycles], dtype=np.float64)
+    gains = _gains(rewards, window)
+    by_role: dict[str, list[str]] = {}
+    for agent in episode.agents:
+        by_role.setdefault(roles.get(agent, agent), []).append(agent)
+    steps = {one.agent: [step for step in one.steps if step.timestep < len(gains)] for one in episode.trajectories}
+    tables: list[RoleTable] = []
+    rows: dict[str, AgentRow] = {}
+    for role, agents in by_role.items():
+        counted = _Counted([step for agent in agents for step in steps[agent]], gains)
+        tables.append(RoleTable(role, tuple(agents), counted.rows()))
+        rows.update({agent: counted.agent_row(agent) for agent in agents})
+    mean = float(rewards.mean()) if len(rewards) else 0.0
+    return EpisodeTable(window, mean, tuple(tables), tuple(rows[agent] for agent in episode.agents))
+
+
+class _Counted:
+    """Decisions of one role, counted by situation and action.
+
+    Args:
+        steps: the decisions.
+        gains: `(T,)`, what followed each cycle.
+    """
+
+    def __init__(self, steps: Sequence[Step], gains: NDArray[np.float64]) -> None:
+        situations: dict[str, int] = {}
+        clauses: dict[Clauses, int] = {}
+        actions: dict[str, int] = {}
+        rows_D, actions_D = np.empty(len(steps), np.intp), np.empty(len(steps), np.intp)
+        for i, step in enumerate(steps):
+            situation = step.situation or ""
+            row = situations.get(situation)
+            if row is None:
+                row = situations[situation] = clauses.setdefault(split_clauses(situation), len(clauses))
+            rows_D[i] = row
+            actions_D[i] = actions.setdefault(step.action_name, len(actions))
+        self._clauses = tuple(clauses)
+        self._actions = tuple(actions)
+        self._agents = np.array([step.agent for step in steps])
+        self._rows_D, self._actions_D = rows_D, actions_D
+        gains_D = gains[np.array([step.timestep for step in steps], dtype=np.intp)]
+        cells_D = rows_D * len(actions) + actions_D
+        shape = (len(clauses), len(actions))
+        self._count_SA = np.bincount(cells_D, minlength=shape[0] * shape[1]).reshape(shape)
+        some_SA = np.maximum(self._count_SA, 1)
+        self._mean_SA = np.bincount(cells_D, gains_D, shape[0] * shape[1]).reshape(shape) / some_SA
+        squares_D = (gains_D - self._mean_SA.ravel()[cells_D]) ** 2
+        self._spread_SA = np.sqrt(np.bincount(cells_D, squares_D, shape[0] * shape[1]).reshape(shape) / some_SA)
+
+    def rows(self) -> tuple[SituationRow, ...]:
+        """The table, the most frequent situation first, in each the action with the highest gain first."""
+        order: list[int] = np.argsort(-self._count_SA.sum(axis=1), kind="stable").tolist()
+        return tuple(SituationRow(self._clauses[s], self._row(s)) for s in order)
+
+    def agent_row(self, agent: str) -> AgentRow:
+        """What an agent's choices were worth by the table."""
+        mine = self._agents == agent
+        rows_D, decisions = self._rows_D[mine], int(mine.sum())
+        if not decisions:
+            return AgentRow(agent, 0, 0.0, 0.0, 0.0)
+        tried_SA = self._count_SA > 0
+        blind_S = np.where(tried_SA, self._mean_SA, 0.0).sum(axis=1) / tried_SA.sum(axis=1)
+        best_S = np.where(tried_SA, self._mean_SA, -np.inf).max(axis=1)
+        worst_S = np.where(tried_SA, self._mean_SA, np.inf).min(axis=1)
+        chosen_D = self._mean_SA[rows_D, self._actions_D[mine]]
+        worth = [float((value - blind_S[rows_D]).mean()) for value in (chosen_D, best_S[rows_D], worst_S[rows_D])]
+        return AgentRow(agent, decisions, *worth)
+
+    def _row(self, s: int) -> dict[str, Gain]:
+        tried = [a for a in range(len(self._actions)) if self._count_SA[s, a]]
+        tried.sort(key=lambda a: (-self._mean_SA[s, a], self._actions[a]))
+        return {
+            self._actions[a]: Gain(int(self._count_SA[s, a]), float(self._mean_SA[s, a]), float(self._spread_SA[s, a]))
+            for a in tried
+        }
+
+
+def _gains(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """`(T,)`: mean reward of the `window` cycles from each on (fewer at the end), minus the episode's mean."""
+    length = len(rewards)
+    if not length:
+        return rewards
+    sums = np.concatenate([[0.0], np.cumsum(rewards)])
+    starts = np.arange(length)
+    ends = np.minimum(starts + window, length)
+    return (sums[ends] - sums[starts]) / (ends - starts) - sums[-1] / length
+
+
+def _narrative(episode: Episode, every: int) -> str:
+    """Header, every so many cycles, footer."""
+    cycles, agents = episode.cycles, episode.agents
+    told = {cycle.timestep for cycle in cycles[::every]}
+    actions: dict[int, dict[str, list[str]]] = {timestep: {} for timestep in told}
+    for step in episode.steps():
+        if step.timestep in told:
+            actions[step.timestep].setdefault(step.action_name, []).append(step.agent)
+    lines = [
+        f"Agents ({len(agents)}): {', '.join(agents)}",
+        f"Cycles: {len(cycles)}, of which every {every}th is told. Total reward: {episode.total_reward:+.2f}",
+    ]
+    total = 0.0
+    for cycle in cycles:
+        total += cycle.reward
+        if cycle.timestep in told:
+            chosen = "; ".join(f"{name}: {', '.join(who)}" for name, who in actions[cycle.timestep].items())
+            lines.append(
+                f"\nCycle {cycle.timestep}\n{cycle.text}\nActions: {chosen}\n"
+                f"Reward: {cycle.reward:+.4f} (in all so far {total:+.4f})"
+            )
+    end = "was cut at the most cycles allowed" if episode.truncated else "ended by the rules"
+    lines.append(f"\nThe episode {end} after {len(cycles)} cycles. Total reward: {episode.total_reward:+.2f}")
+    return "\n".join(lines)
