@@ -12,7 +12,7 @@ from textgrad_agents.errors import EngineError, EngineRefusal, EngineReplyError
 from textgrad_agents.interfaces import GenerateOptions
 from textgrad_agents.messages import Completion, Finish, Message, ToolCall, ToolCallFunction, Usage
 
-_FINISH: Mapping[object, Finish] = {
+_FINISH: Mapping[str, Finish] = {
     "length": "length",
     "max_tokens": "length",
     "model_length": "length",
@@ -86,7 +86,7 @@ def read_completion(text: str, config: LLMConfig, messages: Sequence[Message]) -
     content = _content(message.get("content"))
     usage = _usage(reply.get("usage"), messages, content)
     calls = _tool_calls(message.get("tool_calls"), config, usage)
-    finish = _FINISH.get(choice.get("finish_reason"), "tool_calls" if calls else "stop")
+    finish = _FINISH.get(str(choice.get("finish_reason")), "tool_calls" if calls else "stop")
     if finish == "content_filter":
         raise EngineReplyError(f"the provider of {config.name!r} filtered the reply; reword the prompt", usage=usage)
     if message.get("refusal") and not content:
