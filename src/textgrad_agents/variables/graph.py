@@ -280,7 +280,7 @@ class _Walk:
             call.update("grad_input", result)
         received, consumers = self._received, self._consumers
         use = place << 32
-        described: dict[int, Gradient] = {}
+        described: dict[int, Gradient] = {}  # so that one gradient given to two inputs stays one
         for path, child in call.inputs:
             if self._requiring_grad and not child.requires_grad:
                 continue
@@ -311,16 +311,17 @@ class _Walk:
         items: list[tuple[int, Any]],
         described: dict[int, Gradient],
     ) -> None:
+        role = self._order[place].role_description
         if isinstance(value, str):
-            value = Gradient(text=value)
+            items.append((use, Gradient(text=value, origin=call.op.name, used_as=role)))
+            return
         for one in value if isinstance(value, tuple) else (value,):
             if one.number is not None:
                 items.append((use, one.number))
             if one.text is not None:
                 word = described.get(id(one))
                 if word is None:
-                    word = one.described(call.op.name, self._order[place].role_description)
-                    described[id(one)] = word
+                    word = described[id(one)] = one.described(call.op.name, role)
                 items.append((use, word))
 
     def _write(self) -> None:
