@@ -43,9 +43,8 @@ def add_model(parser: argparse.ArgumentParser, model: type[BaseModel], *, leave_
         if name in leave_out:
             continue
         types = _alternatives(field.annotation)
-        nested = [kind for kind in types if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if nested:
-            for kind in nested:
+        if all(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in types):
+            for kind in types:
                 add_model(parser, kind, leave_out=leave_out)
             continue
         settings: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": _help(field.description, field)}

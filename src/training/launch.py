@@ -49,7 +49,9 @@ def launch(settings: dict[str, Any], flags: argparse.Namespace, *, command: str)
     """Train, evaluate or list models, as the flags say; returns the exit code."""
     try:
         if flags.list_models:
-            list_models()
+            from training.models_command import print_models
+
+            print_models()
             return 0
         config = configure(settings, flags)
         logging.basicConfig(level=config.log_level, format="%(levelname)s %(name)s: %(message)s")
@@ -82,27 +84,6 @@ def configure(settings: dict[str, Any], flags: argparse.Namespace) -> TrainingCo
             model = get_llm_config(model, base_url=flags.base_url, api_key_env_var=flags.api_key_env)
         config = config.replaced(llm_config=model)
     return config
-
-
-def list_models() -> None:
-    """Print the known models."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from textgrad_agents.engines.models import model_table
-
-    title = "rulebook (built in, no key) is used unless a model is named with --model"
-    table = Table(title=title, title_justify="left")
-    for heading in ("name", "model string", "provider", "USD per 1M tokens, in / out", "ends", "key"):
-        table.add_column(heading, overflow="fold")
-    for row in model_table():
-        price = "unknown" if row.input_price is None else f"{row.input_price:g} / {row.output_price:g}"
-        ends = "" if row.retires_on is None else f"{row.retires_on}, then {row.successor}"
-        key = (
-            "none needed" if row.key_variable is None else f"{row.key_variable}{'' if row.key_present else ' not'} set"
-        )
-        table.add_row(row.name, row.model_string, row.provider, price, ends, key)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 # -- training ----------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from training.config import TrainingConfig
 from training.engines import Engines
 from training.episode_generator import EpisodeGenerator
 from training.episode_loader import EpisodeLoader
-from training.export import write_episode
+from training.export import load_episode, write_episode
 from training.formatter import TrajectoryFormatter
 from training.gate import AlwaysAccept, PairedGate
 from training.paradigms import ParadigmEvaluator
@@ -207,7 +207,7 @@ class MonteCarloTrainer:
             self._keep(report, iteration, episodes)
         stats = self._stats(iteration, sound, reused, before, reports)
         self._save_policies(policies, stats, reports)
-        self._emit("iteration_finished", iteration=iteration, **stats)
+        self._emit("iteration_finished", **stats)
         return stats
 
     def _load_policies(self, iteration: int) -> dict[str, str] | None:
@@ -228,7 +228,7 @@ class MonteCarloTrainer:
         """All episodes of an iteration, and those of them that were on disk already."""
         wanted = range(self.config.trajectories_per_iteration)
         stored = self.run.complete_episodes(iteration) if self.run.resumed else []
-        reused = [self.episode_loader.load_episode(self.run.episode(iteration, j)) for j in wanted if j in stored]
+        reused = [load_episode(self.run.episode(iteration, j)) for j in wanted if j in stored]
         for episode in reused:
             self._played(episode, reused=True)
         played = await self._collector.collect(
@@ -338,7 +338,7 @@ class MonteCarloTrainer:
             for iteration, number in missing:
                 if self._stop.is_set():
                     break
-                episode = self.episode_loader.load_episode(self.run.episode(iteration, number))
+                episode = load_episode(self.run.episode(iteration, number))
                 if episode.error is None:
                     self.episode_generator.draw(episode, self._gif(iteration, number))
         if stats:
@@ -371,7 +371,6 @@ class MonteCarloTrainer:
     # -- events --------------------------------------------------------------------------------------------------
 
     def _emit(self, kind: str, *, iteration: int | None = None, episode: int | None = None, **data: Any) -> None:
-        data.pop("iteration", None)
         event = Event.now(self.run.name, kind, iteration=iteration, episode=episode, **data)
         self.run.logger.log(event)
         if self._on_event is not None:

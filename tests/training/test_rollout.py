@@ -183,8 +183,8 @@ def test_what_is_missing_is_named():
     collector = Collector(lambda: envs.make("lamps"))
     with pytest.raises(ConfigError, match="has no rule agent"):
         asyncio.run(collector.collect(None, branch="train", iteration=0, episodes=[0]))
+    policies = dict.fromkeys(collector.environment.agents, "x")
     with pytest.raises(ConfigError, match="need a model"):
-        policies = dict.fromkeys(collector.environment.agents, "x")
         asyncio.run(collector.collect(policies, branch="train", iteration=0, episodes=[0]))
 
 

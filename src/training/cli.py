@@ -1,0 +1,44 @@
+"""The command `textgrad-agents`: one word names what to do, the rest belongs to that."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+
+from textgrad_agents.errors import TextgradAgentsError
+from training.command_line import exit_code, fail
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "envs": ("training.envs_command", "list the environments that are registered"),
+    "models": ("training.models_command", "list the known models, their prices and keys"),
+    "optimize": ("training.optimize_command", "improve a prompt file with examples from a JSONL file"),
+    "policies": ("training.policies_command", "show, compare or reset the policies in a policy file"),
+}
+"""Name: module with ``main(arguments) -> exit code``, and what the command is for."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        sys.stdout.write(_help())
+        return 0
+    if given[0] not in COMMANDS:
+        fail(f"textgrad-agents has no command {given[0]!r}; it has {', '.join(COMMANDS)}")
+    module = importlib.import_module(COMMANDS[given[0]][0])
+    try:
+        return int(module.main(given[1:]))
+    except (TextgradAgentsError, OSError) as error:
+        fail(error, exit_code(error))
+    except KeyboardInterrupt:
+        fail("stopped", 130)
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = "".join(f"  {name:<{width}}  {what}\n" for name, (_, what) in COMMANDS.items())
+    return (
+        f"usage: textgrad-agents COMMAND …\n\n{lines}\n"
+        "textgrad-agents COMMAND --help tells more. Training scripts are src/train_*.py.\n"
+    )
