@@ -1,9 +1,10 @@
-"""Who answers messages: models behind an address, scripts, and what can be put around them."""
+"""Who answers messages: the built-in engine, models behind an address, scripts, and what goes around them."""
 
 from textgrad_agents.engines.chat import ChatEngine
 from textgrad_agents.engines.factory import make_engine
 from textgrad_agents.engines.middleware import Limited, Meter, Metered, Retried
 from textgrad_agents.engines.models import LLMConfig, get_llm_config, list_available_models, save_llm_config
+from textgrad_agents.engines.rulebook import RulebookEngine
 from textgrad_agents.engines.scripted import ScriptedEngine
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Meter",
     "Metered",
     "Retried",
+    "RulebookEngine",
     "ScriptedEngine",
     "get_llm_config",
     "list_available_models",

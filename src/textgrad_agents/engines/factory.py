@@ -8,6 +8,7 @@ from typing import Any
 
 from textgrad_agents.engines.chat import ChatEngine
 from textgrad_agents.engines.models import LLMConfig, get_llm_config
+from textgrad_agents.engines.rulebook import RulebookEngine
 from textgrad_agents.interfaces import Engine
 
 BUILT_IN = ("auto", "rulebook")
@@ -32,8 +33,6 @@ def make_engine(
         FileFormatError: the file is missing or damaged.
     """
     if model in BUILT_IN and base_url is None:
-        from textgrad_agents.engines.rulebook import RulebookEngine
-
         return RulebookEngine()
     if isinstance(model, str | Path):
         return ChatEngine(get_llm_config(model, base_url=base_url, api_key_env_var=api_key_env_var))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from textgrad_agents.engines import ChatEngine, LLMConfig, make_engine
+from textgrad_agents.engines import ChatEngine, LLMConfig, RulebookEngine, make_engine
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.messages import user
 
@@ -23,6 +23,13 @@ def test_from_a_name_a_file_fields_or_a_config(tmp_path: Path) -> None:
         assert isinstance(engine, ChatEngine)
         assert engine.config == config
     assert make_engine("gpt-4o-mini").name == "gpt-4o-mini"
+
+
+@pytest.mark.parametrize("name", ["auto", "rulebook"])
+def test_the_built_in_engine_needs_no_key(name: str) -> None:
+    engine = make_engine(name)
+    assert isinstance(engine, RulebookEngine)
+    assert engine.name == "rulebook"
 
 
 def test_another_address_and_key_for_each_of_them(tmp_path: Path) -> None:
