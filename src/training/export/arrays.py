@@ -4,8 +4,9 @@ Both hold the run in numbers and short names: an observation stands for itself b
 are in `episode.json`. The pickle is builtins only, with `trajectory` (per cycle a tuple of observations, actions,
 reward, done, infos), `transitions`, `total_reward` and `num_steps`.
 
-The twin is `trajectory.safetensors` (arrays, axes T cycles and N agents) and `trajectory.json` (names, and the SHA-256
-of pickle and arrays). Token traces (K of them) are in the twin alone.
+The twin is `trajectory.safetensors` and `trajectory.json` (names, and the SHA-256 of pickle and arrays). Axes are T
+cycles and N agents; `reward_TN` is there only if agents were rewarded differently. Token traces (K of them) are in the
+twin alone.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ def pickle_bytes(episode: Episode) -> bytes:
                 "done": cycle.done,
             }
         )
-    data = {"trajectory": trajectory, "transitions": transitions}
-    data |= {"total_reward": episode.total_reward, "num_steps": episode.length}
+    data: dict[str, Any] = {"total_reward": episode.total_reward, "num_steps": episode.length}
+    data |= {"transitions": transitions, "trajectory": trajectory}  # the larger first: a fifth fewer bytes
     return pickle.dumps(data, protocol=5)
 
 
@@ -77,8 +78,9 @@ def twin(episode: Episode, pickled: bytes) -> tuple[bytes, dict[str, Any]]:
         "done_T": np.array([cycle.done for cycle in episode.cycles], np.bool_),
         "situation_TN": situation_TN,
         "action_name_TN": action_name_TN,
-        "reward_TN": _filled(shape, [(t, n, step.reward) for t, n, step in cells]),
     }
+    if any(step.reward != episode.cycles[t].reward for t, _, step in cells):
+        arrays["reward_TN"] = _filled(shape, [(t, n, step.reward) for t, n, step in cells])
     if all(isinstance(step.action, int | float) for _, _, step in cells):
         arrays["action_TN"] = _filled(shape, [(t, n, step.action) for t, n, step in cells])
     data = save(arrays | _trace_arrays(cells))
@@ -125,13 +127,13 @@ def _seen(step: Step) -> str:
     return step.situation or step.observation
 
 
-def _named(shape: tuple[int, int], cells: Sequence[tuple[int, int, str]]) -> tuple[list[str], NDArray[np.int32]]:
+def _named(shape: tuple[int, int], cells: Sequence[tuple[int, int, str]]) -> tuple[list[str], NDArray[Any]]:
     """Texts as numbers into a list of them; -1 where there is none."""
     numbers: dict[str, int] = {}
     table = np.full(shape, -1, np.int32)
     for t, n, text in cells:
         table[t, n] = numbers.setdefault(text, len(numbers))
-    return list(numbers), table
+    return list(numbers), table.astype(np.int16) if len(numbers) < 2**15 else table
 
 
 def _filled(shape: tuple[int, int], cells: Sequence[tuple[int, int, float | None]]) -> NDArray[np.float64]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 from textgrad_agents.errors import FileFormatError
@@ -25,6 +26,7 @@ Traces = dict[tuple[int, str], TokenTrace]
 """Token traces by timestep and agent."""
 
 _T = TypeVar("_T")
+_Row = tuple[TransitionEntry, AgentEntry]
 _PROMPT = re.compile(r"prompts\[(0|[1-9][0-9]{0,8})\]")
 
 
@@ -40,7 +42,7 @@ def decode(record: EpisodeRecord, name: str, traces: Traces | None = None) -> Ep
         FileFormatError: its parts contradict each other.
     """
     try:
-        trajectories = _trajectories(record, traces or {})
+        trajectories = _Reader(record, traces or {}).trajectories()
     except ValueError as error:
         raise FileFormatError(f"{name}: {error}; {WAY_OUT}") from None
     return Episode(
@@ -62,100 +64,99 @@ def decode(record: EpisodeRecord, name: str, traces: Traces | None = None) -> Ep
 def _cycle(entry: TransitionEntry) -> Cycle:
     state = dict(entry.global_state)
     text = state.pop("text", "")
-    if not isinstance(text, str):
-        text = json.dumps(text)
-    return Cycle(entry.timestep, text, state, entry.instant_reward, entry.done)
-
-
-def _trajectories(record: EpisodeRecord, traces: Traces) -> tuple[Trajectory, ...]:
-    names = record.agents
-    if names is None:
-        names = dict.fromkeys(
-            (agent for transition in record.transitions for agent in transition.agents), AgentColumns()
-        )
-    rows: dict[str, list[tuple[TransitionEntry, AgentEntry]]] = {agent: [] for agent in names}
-    for transition in record.transitions:
-        for agent, entry in transition.agents.items():
-            if agent not in rows:
-                raise ValueError(f"{short(agent)} decides at timestep {transition.timestep} and is not under agents")
-            rows[agent].append((transition, entry))
-    prompts = _prompt_reader(record)
-    return tuple(
-        Trajectory(agent, tuple(_steps(agent, rows[agent], columns, prompts, traces)))
-        for agent, columns in names.items()
+    return Cycle(
+        entry.timestep, text if isinstance(text, str) else json.dumps(text), state, entry.instant_reward, entry.done
     )
 
 
-def _steps(
-    agent: str,
-    rows: Sequence[tuple[TransitionEntry, AgentEntry]],
-    columns: AgentColumns,
-    prompts: Callable[[AgentEntry], tuple[Message, ...]],
-    traces: Traces,
-) -> Iterable[Step]:
-    count = len(rows)
-    versions = _spread(columns.policy_version, count, f"agents.{agent}.policy_version")
-    parsed = _spread(columns.parsed, count, f"agents.{agent}.parsed")
-    shared = tuple(transition.instant_reward for transition, _ in rows)
-    rewards = shared if columns.rewards is None else _spread(columns.rewards, count, f"agents.{agent}.rewards")
-    usage = [
-        Usage(*values)
-        for values in zip(
-            *(
-                _spread(getattr(columns.usage, field), count, f"agents.{agent}.usage.{field}")
-                for field in UsageColumns.model_fields
-            ),
-            strict=True,
-        )
-    ]
-    for i, (transition, entry) in enumerate(rows):
-        yield Step(
-            agent=agent,
-            timestep=transition.timestep,
-            observation=entry.local_observation,
-            messages=prompts(entry),
-            reply=entry.gpt_query_response or "",
-            action=entry.action,
-            action_name=entry.action_name,
-            parsed=parsed[i],
-            usage=usage[i],
-            trace=traces.get((transition.timestep, agent)),
-            reward=rewards[i],
-            policy_version=versions[i],
-        )
+class _Reader:
+    """Reads the decisions of a record. Each of its methods raises ValueError where parts contradict each other."""
 
+    def __init__(self, record: EpisodeRecord, traces: Traces) -> None:
+        self._record = record
+        self._traces = traces
+        times = [transition.timestep for transition in record.transitions]
+        if any(later <= earlier for earlier, later in itertools.pairwise(times)):
+            raise ValueError("the timesteps of its transitions do not rise")
+        rewards = tuple(transition.instant_reward for transition in record.transitions)
+        common = rewards if record.rewards is None else _spread(record.rewards, len(times), "rewards")
+        self._rewards: dict[int, float | None] = dict(zip(times, common, strict=True))
+        self._messages = [None if one.around is not None else self._message(one) for one in record.messages]
 
-def _prompt_reader(record: EpisodeRecord) -> Callable[[AgentEntry], tuple[Message, ...]]:
-    """What gives the messages of a decision."""
-    if record.schema_version is None:
-        return lambda entry: (Message(content=entry.observation_to_gpt),) if entry.observation_to_gpt else ()
-    fixed = [None if one.around is not None else _message(one, one.content) for one in record.messages]
+    def trajectories(self) -> tuple[Trajectory, ...]:
+        """The run of each agent."""
+        transitions, columns = self._record.transitions, self._record.agents
+        if columns is None:
+            columns = {agent: AgentColumns() for one in transitions for agent in one.agents}
+        rows: dict[str, list[_Row]] = {agent: [] for agent in columns}
+        for transition in transitions:
+            for agent, entry in transition.agents.items():
+                if agent not in rows:
+                    raise ValueError(f"{short(agent)} decides at timestep {transition.timestep} and is not in agents")
+                rows[agent].append((transition, entry))
+        return tuple(Trajectory(agent, tuple(self._steps(agent, rows[agent], own))) for agent, own in columns.items())
 
-    def read(entry: AgentEntry) -> tuple[Message, ...]:
-        if not entry.observation_to_gpt:
+    def _steps(self, agent: str, rows: Sequence[_Row], columns: AgentColumns) -> Iterator[Step]:
+        count = len(rows)
+        versions = _spread(columns.policy_version, count, f"agents.{agent}.policy_version")
+        parsed = _spread(columns.parsed, count, f"agents.{agent}.parsed")
+        usage = _usage(columns.usage, count, f"agents.{agent}.usage")
+        rewards = None if columns.rewards is None else _spread(columns.rewards, count, f"agents.{agent}.rewards")
+        for i, (transition, entry) in enumerate(rows):
+            time, observation = transition.timestep, self._text(entry.local_observation)
+            yield Step(
+                agent=agent,
+                timestep=time,
+                observation=observation,
+                messages=self._prompt(entry.observation_to_gpt, observation),
+                reply=entry.gpt_query_response or "",
+                action=entry.action,
+                action_name=entry.action_name,
+                parsed=parsed[i],
+                usage=usage[i],
+                trace=self._traces.get((time, agent)),
+                reward=self._rewards[time] if rewards is None else rewards[i],
+                policy_version=versions[i],
+            )
+
+    def _text(self, text: str | tuple[int, ...]) -> str:
+        if isinstance(text, str):
+            return text
+        return "\n".join(_at(self._record.lines, number, "lines") for number in text)
+
+    def _prompt(self, reference: str | None, observation: str) -> tuple[Message, ...]:
+        """The messages of a decision, from the reference to its prompt, or in older files from the prompt itself."""
+        if not reference:
             return ()
-        match = _PROMPT.fullmatch(entry.observation_to_gpt)
-        if match is None or int(match[1]) >= len(record.prompts):
-            raise ValueError(f"observation_to_gpt {short(entry.observation_to_gpt)} names none of its prompts")
-        return tuple(fill(number, entry.local_observation) for number in record.prompts[int(match[1])])
+        if self._record.schema_version is None:
+            return (Message(content=reference),)
+        match = _PROMPT.fullmatch(reference)
+        if match is None:
+            raise ValueError(f"observation_to_gpt {short(reference)} names no prompt")
+        numbers = _at(self._record.prompts, int(match[1]), "prompts")
+        return tuple(
+            _at(self._messages, number, "messages") or self._message(self._record.messages[number], observation)
+            for number in numbers
+        )
 
-    def fill(number: int, observation: str) -> Message:
-        if number >= len(fixed):
-            raise ValueError(f"a prompt names message {number}; there are {len(fixed)}")
-        message, entry = fixed[number], record.messages[number]
-        return message or _message(entry, observation.join(entry.around or ()))
+    def _message(self, entry: MessageEntry, observation: str = "") -> Message:
+        content: str | list[dict[str, Any]] | None = entry.content
+        if entry.lines is not None:
+            content = self._text(entry.lines)
+        elif entry.around is not None:
+            content = observation.join(entry.around)
+        return Message(
+            role=entry.role,
+            content=content,
+            name=entry.name,
+            tool_calls=entry.tool_calls,
+            tool_call_id=entry.tool_call_id,
+        )
 
-    return read
 
-
-def _message(entry: MessageEntry, content: str | list[dict[str, Any]] | None) -> Message:
-    return Message(
-        role=entry.role,
-        content=content,
-        name=entry.name,
-        tool_calls=entry.tool_calls,
-        tool_call_id=entry.tool_call_id,
-    )
+def _usage(columns: UsageColumns, count: int, name: str) -> list[Usage]:
+    fields = [_spread(getattr(columns, field), count, f"{name}.{field}") for field in UsageColumns.model_fields]
+    return [Usage(*values) for values in zip(*fields, strict=True)]
 
 
 def _spread(column: _T | tuple[_T, ...], count: int, name: str) -> tuple[_T, ...]:
@@ -166,3 +167,9 @@ def _spread(column: _T | tuple[_T, ...], count: int, name: str) -> tuple[_T, ...
     if len(values) != count:
         raise ValueError(f"{name} has {len(values)} values for {count} decisions")
     return values
+
+
+def _at(table: Sequence[_T], number: int, name: str) -> _T:
+    if number >= len(table):
+        raise ValueError(f"number {number} of {name} is asked for; there are {len(table)}")
+    return table[number]

@@ -21,14 +21,18 @@ def encode(episode: Episode, *, agent_type: AgentType | None = None, gif_path: s
     Raises:
         ConfigError: the episode cannot be written: its cycles and decisions do not fit together.
     """
-    table = _PromptTable()
+    lines = _Lines()
+    prompts = _Prompts(lines)
+    rewards = _common_rewards(episode)
     return {
-        **_head(episode, table.reference, agent_type, gif_path),
+        **_head(episode, lines.of, prompts.reference, agent_type, gif_path),
         "schema_version": SCHEMA_VERSION,
         "traces": any(step.trace is not None for step in episode.steps()),
-        "agents": {one.agent: _columns(one.steps, episode.cycles) for one in episode.trajectories},
-        "messages": table.messages,
-        "prompts": table.prompts,
+        "rewards": None if rewards == [cycle.reward for cycle in episode.cycles] else rewards,
+        "agents": {one.agent: _columns(one.steps, episode.cycles, rewards) for one in episode.trajectories},
+        "lines": list(lines),
+        "messages": prompts.messages,
+        "prompts": prompts.prompts,
     }
 
 
@@ -43,12 +47,17 @@ def episode_to_dict(
     Raises:
         ConfigError: the episode's cycles and decisions do not fit together.
     """
-    return _head(episode, _prompt_text, agent_type, None if gif_path is None else str(gif_path))
+    return _head(episode, str, _prompt_text, agent_type, None if gif_path is None else str(gif_path))
 
 
 def _head(
-    episode: Episode, prompt: Callable[[Step], str], agent_type: AgentType | None, gif_path: str | None
+    episode: Episode,
+    text: Callable[[str], object],
+    prompt: Callable[[Step], str],
+    agent_type: AgentType | None,
+    gif_path: str | None,
 ) -> dict[str, Any]:
+    """What is in the file and in the plain dict; they differ in how observations and prompts are written."""
     asked = sum(bool(step.messages) for step in episode.steps())
     usage = episode.usage
     return {
@@ -59,7 +68,7 @@ def _head(
         "max_cycles": episode.environment.get("max_cycles", episode.length),
         "agent_type": agent_type or ("llm" if asked else "rule"),
         "action_mode": episode.environment.get("action_mode", "discrete"),
-        "transitions": _transitions(episode, prompt),
+        "transitions": _transitions(episode, text, prompt),
         "gif_path": gif_path,
         "token_stats": {
             "total_gpt_queries": asked,
@@ -75,7 +84,9 @@ def _head(
     }
 
 
-def _transitions(episode: Episode, prompt: Callable[[Step], str]) -> list[dict[str, Any]]:
+def _transitions(
+    episode: Episode, text: Callable[[str], object], prompt: Callable[[Step], str]
+) -> list[dict[str, Any]]:
     decisions = _decisions(episode)
     transitions: list[dict[str, Any]] = []
     total = 0.0
@@ -89,7 +100,7 @@ def _transitions(episode: Episode, prompt: Callable[[Step], str]) -> list[dict[s
             {
                 "timestep": cycle.timestep,
                 "global_state": {"text": cycle.text, **cycle.state},
-                "agents": {step.agent: _entry(step, prompt) for step in decisions[cycle.timestep]},
+                "agents": {step.agent: _entry(step, text, prompt) for step in decisions[cycle.timestep]},
                 "instant_reward": cycle.reward,
                 "cumulative_reward": total,
                 "done": cycle.done,
@@ -118,11 +129,11 @@ def _decisions(episode: Episode) -> dict[int, list[Step]]:
     return by_time
 
 
-def _entry(step: Step, prompt: Callable[[Step], str]) -> dict[str, Any]:
+def _entry(step: Step, text: Callable[[str], object], prompt: Callable[[Step], str]) -> dict[str, Any]:
     return {
         "action": step.action,
         "action_name": step.action_name,
-        "local_observation": step.observation,
+        "local_observation": text(step.observation) if step.observation else "",
         "observation_to_gpt": prompt(step) if step.messages else "",
         "gpt_query_response": step.reply,
     }
@@ -132,10 +143,19 @@ def _prompt_text(step: Step) -> str:
     return "\n\n".join(message.text for message in step.messages)
 
 
-class _PromptTable:
+class _Lines(dict[str, int]):
+    """Lines of texts, each kept once, by their number."""
+
+    def of(self, text: str) -> list[int]:
+        """A text as numbers of lines."""
+        return [self.setdefault(line, len(self)) for line in text.split("\n")]
+
+
+class _Prompts:
     """Messages and prompts, each kept once."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: _Lines) -> None:
+        self._lines = lines
         self.messages: list[dict[str, Any]] = []
         self.prompts: list[list[int]] = []
         self._messages: dict[Any, int] = {}
@@ -163,13 +183,24 @@ class _PromptTable:
             if len(around) > 1:
                 entry["around"] = list(around)
                 del entry["content"]
+            elif isinstance(content, str):
+                entry["lines"] = self._lines.of(content)
+                del entry["content"]
             self.messages.append(entry)
         return number
 
 
-def _columns(steps: Sequence[Step], cycles: Sequence[Cycle]) -> dict[str, Any]:
+def _common_rewards(episode: Episode) -> list[float | None]:
+    """The rewards that the first agent, and so mostly every agent, had in the cycles."""
+    first = episode.trajectories[0].steps if episode.trajectories else ()
+    if [step.timestep for step in first] == [cycle.timestep for cycle in episode.cycles]:
+        return [step.reward for step in first]
+    return [cycle.reward for cycle in episode.cycles]
+
+
+def _columns(steps: Sequence[Step], cycles: Sequence[Cycle], rewards: Sequence[float | None]) -> dict[str, Any]:
     """What the decisions have besides, without what is at its default."""
-    shared = {cycle.timestep: cycle.reward for cycle in cycles}
+    shared = dict(zip((cycle.timestep for cycle in cycles), rewards, strict=True))
     columns: dict[str, Any] = {
         "policy_version": _column((step.policy_version for step in steps), ""),
         "parsed": _column((step.parsed for step in steps), True),

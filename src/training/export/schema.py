@@ -1,9 +1,13 @@
 """The shape of `episode.json`.
 
-What repeats is said once. Prompts stand in `messages`, with a gap where the agent's observation goes, and each decision
-names its prompt (``"observation_to_gpt": "prompts[3]"``, a list of messages by number); what an agent's decisions have
-besides is kept in columns under `agents`, where a column that never changes is a single value. Files without
-`schema_version` hold the prompts themselves and none of these tables.
+What repeats is said once:
+
+- `lines` holds every line of the observations and system prompts; such a text is a list of numbers of lines.
+- `messages` holds what was sent, with a gap where the agent's observation stood; `prompts` lists messages by number,
+  and a decision names its prompt (``"observation_to_gpt": "prompts[3]"``).
+- `agents` holds in columns what decisions have besides; a column that never changes is a single value.
+
+`EpisodeLoader` puts every text back into its place. Files without `schema_version` have the texts in place.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ class AgentEntry(_Model):
 
     action: JsonValue = None
     action_name: str = ""
-    local_observation: str = ""
+    local_observation: str | tuple[Index, ...] = ""
     observation_to_gpt: str | None = ""
     gpt_query_response: str | None = ""
 
@@ -62,7 +66,7 @@ class UsageColumns(_Model):
 
 
 class AgentColumns(_Model):
-    """What an agent's decisions have besides. Rewards are left out where they are those of the cycles."""
+    """What an agent's decisions have besides. Rewards are left out where they are those of the file."""
 
     policy_version: str | tuple[str, ...] = ""
     parsed: Flag | tuple[Flag, ...] = True
@@ -71,10 +75,11 @@ class AgentColumns(_Model):
 
 
 class MessageEntry(_Model):
-    """A message; `around` is its text cut where the observation stood."""
+    """A message. Its text is `content`, or `lines` by number, or what stood `around` the observation."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str | list[dict[str, Any]] | None = None
+    lines: tuple[Index, ...] | None = None
     around: tuple[str, ...] | None = None
     name: str | None = None
     tool_calls: tuple[ToolCall, ...] | None = None
@@ -82,7 +87,7 @@ class MessageEntry(_Model):
 
 
 class EpisodeRecord(_Model):
-    """A whole file."""
+    """A whole file. `rewards` are left out where each agent's reward is that of the cycle."""
 
     episode_id: Index
     iteration: Index = 0
@@ -103,7 +108,9 @@ class EpisodeRecord(_Model):
     credits: tuple[Credit, ...] = ()
     metadata: Values = Field(default_factory=dict[str, JsonValue])
     traces: Flag = False
+    rewards: tuple[Number | None, ...] | None = None
     agents: dict[str, AgentColumns] | None = None
+    lines: tuple[str, ...] = ()
     messages: tuple[MessageEntry, ...] = ()
     prompts: tuple[tuple[Index, ...], ...] = ()
 
