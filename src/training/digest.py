@@ -69,7 +69,7 @@ def digest(episode: Episode, *, roles: Mapping[str, str], every: int = EVERY, wi
     legend = _TABLE_LEGEND.format(window=cycles, mean=table.mean_reward)
     return "\n\n".join(
         [
-            f"## Digest\n{_narrative(episode, every)}",
+            f"## Digest\n{narrative(episode, every)}",
             "\n".join([legend, *map(write_table, table.roles)]),
             "\n".join([_AGENT_LEGEND, *map(write_agent, table.agents)]),
         ]
@@ -166,8 +166,8 @@ def _gains(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     return (sums[ends] - sums[starts]) / (ends - starts) - sums[-1] / length
 
 
-def _narrative(episode: Episode, every: int) -> str:
-    """Header, every so many cycles, footer."""
+def narrative(episode: Episode, every: int = EVERY) -> str:
+    """The episode told as seen from above: a head, every so many cycles, an end."""
     cycles, agents = episode.cycles, episode.agents
     told = {cycle.timestep for cycle in cycles[::every]}
     actions: dict[int, dict[str, list[str]]] = {timestep: {} for timestep in told}

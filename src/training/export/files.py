@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,15 @@ def load_episode_dict(folder: Path) -> dict[str, Any]:
     as_written = ("num_pistons", "max_cycles", "agent_type", "action_mode", "token_stats")
     data |= {key: getattr(record, key) for key in as_written}
     return data | {"gif_path": None if record.gif_path is None else str(folder / record.gif_path)}
+
+
+def episode_from_dict(data: Mapping[str, Any]) -> Episode:
+    """The episode in a dict as `episode_to_dict` gives it; token counts and policy versions are not in there.
+
+    Raises:
+        FileFormatError: it is no such dict.
+    """
+    return decode(parse(dict(data), "episode"), "episode")
 
 
 def _load_record(folder: Path) -> EpisodeRecord:
