@@ -45,4 +45,4 @@ def _engine(model: LLMConfig, concurrency: int, meter: Meter) -> Engine:
     if model.name == BUILT_IN and model.base_url is None:
         return Metered(make_engine(BUILT_IN), meter)
     model.get_api_key()
-    return Metered(Retried(Limited(make_engine(model), concurrency)), meter)
+    return Retried(Metered(Limited(make_engine(model), concurrency), meter))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from textgrad_agents.errors import ConfigError
 from textgrad_agents.files import write_json
 from textgrad_agents.optim.acceptance import SequentialTest
 from textgrad_agents.policy import team_hash
@@ -19,6 +20,22 @@ from training.collect import Collector
 from training.textual import Verdict
 
 GateName = Literal["sequential", "mean", "none"]
+
+
+def check_pairs(max_pairs: int, alpha: float) -> None:
+    """Refuse a sequential gate that could accept nothing.
+
+    Raises:
+        ConfigError: even a candidate that wins every pair would not be accepted.
+    """
+    if SequentialTest(alpha=alpha, max_pairs=max_pairs).decision == "reject":
+        least = next(
+            n for n in range(max_pairs, 10_000) if SequentialTest(alpha=alpha, max_pairs=n).decision != "reject"
+        )
+        raise ConfigError(
+            f"gate_episodes {max_pairs} are too few for alpha {alpha:g}: a proposal that wins all of them would be "
+            f"refused; give at least {least}, a greater alpha, or --gate mean"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,9 @@ class PairedGate:
         alpha: "sequential": probability of accepting a candidate that is not better, at most.
         sequential: True stops as soon as the evidence decides; False plays all pairs and compares means.
         done: told after every pair with the difference seen.
+
+    Raises:
+        ConfigError: so few pairs can never reach the evidence that `alpha` asks for.
     """
 
     def __init__(
@@ -52,6 +72,8 @@ class PairedGate:
         sequential: bool,
         done: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
+        if sequential:
+            check_pairs(max_pairs, alpha)
         self._collector = collector
         self._folder = folder
         self._max_pairs = max_pairs

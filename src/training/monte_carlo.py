@@ -28,7 +28,7 @@ from training.episode_generator import EpisodeGenerator
 from training.episode_loader import EpisodeLoader
 from training.export import load_episode, write_episode
 from training.formatter import TrajectoryFormatter
-from training.gate import AlwaysAccept, PairedGate
+from training.gate import AlwaysAccept, PairedGate, check_pairs
 from training.paradigms import ParadigmEvaluator
 from training.replay import Evaluation
 from training.runs import RunFolder
@@ -84,6 +84,8 @@ class MonteCarloTrainer:
             engines = None
         elif engines is None:
             engines = Engines.of(config)
+        if config.gate == "sequential" and engines is not None:
+            check_pairs(config.gate_episodes, config.alpha)
         generator = EpisodeGenerator.of(config, engines.actor if engines else None)
         self._collector = generator.collector(with_model=engines is not None)
         environment = self._collector.environment

@@ -1,0 +1,213 @@
+"""Learning in words: calls per update, whose feedback reaches whom, failures, gate."""
+
+import asyncio
+import json
+import re
+
+import pytest
+
+from envs.lamps import LampsEnvironment
+from textgrad_agents.engines import Meter, Metered, ScriptedEngine
+from textgrad_agents.errors import EngineAccessError, EngineReplyError, FileFormatError
+from training.acting import LanguageTeam
+from training.gate import AlwaysAccept
+from training.paradigms import ParadigmEvaluator
+from training.rollout import rollout
+from training.textual import TextualLearner, Verdict
+
+
+class Team:
+    """K recorded episodes of N keepers, and a learner over scripted engines."""
+
+    def __init__(self, paradigm, keepers=3, episodes=4, gate=None, critic=None, optimizer=None):
+        self.environment = LampsEnvironment(num_agents=keepers, max_cycles=3)
+        self.agents = self.environment.agents
+        self.policies = {agent: f"Old policy of {agent}." for agent in self.agents}
+        team = LanguageTeam(self.environment, self.policies, ScriptedEngine(lambda *_: "1"), 0.0)
+        self.episodes = [
+            asyncio.run(rollout(self.environment, team, (0, "train", 0, k), episode_id=k)) for k in range(episodes)
+        ]
+        self.meter = Meter()
+        self.critic = ScriptedEngine(critic or self.judge)
+        self.optimizer = ScriptedEngine(optimizer or self.rewrite)
+        self.learner = TextualLearner(
+            self.policies,
+            ParadigmEvaluator(paradigm, agents=self.agents, environment="lamps", rules=self.environment.rules),
+            Metered(self.critic, self.meter),
+            Metered(self.optimizer, self.meter),
+            gate or AlwaysAccept(),
+            roles=dict.fromkeys(self.agents, "keeper"),
+        )
+
+    def judge(self, messages, options):
+        """A mark that says which question it answers: unique per call."""
+        number = options.seed
+        asked = re.search(r"^Agents?: (.+)$", messages[-1].text, re.MULTILINE)[1]
+        if "credit per agent" in messages[-1].text:
+            return json.dumps({agent: {"score": 0.1, "feedback": f"<{number}:{agent}>"} for agent in self.agents})
+        return f"<{number}:{asked}>"
+
+    def rewrite(self, messages, options):
+        tag = re.search(r"<(NEW_[0-9a-f]{8})>", messages[-1].text)[1]
+        return f"Better:\n<{tag}>\nNew {json_block(messages)['role']}.\n</{tag}>"
+
+    def update(self):
+        return asyncio.run(self.learner.update(self.episodes))
+
+
+def json_block(messages):
+    return json.loads(re.search(r"```json\n(.*?)\n```", messages[-1].text, re.DOTALL)[1])
+
+
+@pytest.mark.parametrize(("paradigm", "critic", "optimizer"), [
+    ("central_global", 4, 3),
+    ("independent", 12, 3),
+    ("central_credit", 4, 3),
+])  # fmt: skip
+def test_calls_per_update_for_4_episodes_and_3_agents(paradigm, critic, optimizer):
+    team = Team(paradigm)
+    team.update()
+    assert (team.meter.tally("critic").calls, team.meter.tally("optimizer").calls) == (critic, optimizer)
+    assert team.meter.tally().calls == critic + optimizer
+
+
+@pytest.mark.parametrize("keepers", [1, 2, 3])
+@pytest.mark.parametrize("episodes", [1, 2, 4, 7])
+@pytest.mark.parametrize("paradigm", ["central_global", "independent", "central_credit"])
+def test_every_gradient_of_every_episode_appears_exactly_once(paradigm, keepers, episodes):
+    team = Team(paradigm, keepers, episodes)
+    team.update()
+    for call in team.optimizer.calls:
+        data = json_block(call.messages)
+        agent = data["role"].removeprefix("policy of ")
+        marks = [mark for item in data["feedback"] for mark in re.findall(r"<(\d+):(\w+)>", item["text"])]
+        about = "all" if paradigm == "central_global" else agent
+        assert len(marks) == episodes
+        assert len(set(marks)) == episodes
+        assert {owner for _, owner in marks} == {about}
+
+
+def test_questions_of_all_episodes_are_asked_at_the_same_time():
+    team = Team("independent")
+    under_way = most = 0
+
+    class Slow(ScriptedEngine):
+        async def generate(self, messages, options=None):
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0.01)
+            under_way -= 1
+            return await super().generate(messages, options)
+
+    team.learner._critic = Slow(team.judge)
+    team.update()
+    assert most == 12
+
+
+def test_an_accepted_proposal_replaces_the_policies():
+    team = Team("central_credit")
+    report = team.update()
+    assert report.changed
+    assert team.learner.policies == {agent: f"New policy of {agent}." for agent in team.agents}
+
+
+class Refuses:
+    """A gate that lets nothing in."""
+
+    def __init__(self):
+        self.seen = []
+
+    async def judge(self, incumbent, candidate, iteration):
+        self.seen.append((dict(incumbent), dict(candidate), iteration))
+        return Verdict(False, "worse", score=1.5, episodes=6)
+
+
+def test_a_refused_proposal_changes_nothing_and_is_shown_as_a_failure_next_time():
+    gate = Refuses()
+    team = Team("central_credit", gate=gate)
+    report = team.update()
+    assert not report.changed
+    assert team.learner.policies == team.policies
+    assert gate.seen == [(team.policies, {agent: f"New policy of {agent}." for agent in team.agents}, 0)]
+    assert report.metrics["score"] == 1.5
+    assert report.notes[0] == "worse"
+    team.update()
+    last = json_block(team.optimizer.calls[-1].messages)
+    assert "New policy of" in json.dumps(last["history"])
+
+
+def test_an_agent_that_the_critic_is_silent_about_keeps_its_policy():
+    def judge(messages, options):
+        return json.dumps({"keeper_1": {"score": 1, "feedback": "good"}})
+
+    team = Team("central_credit", critic=judge)
+    report = team.update()
+    assert len(team.optimizer.calls) == 1
+    assert team.learner.policies["keeper_0"] == "Old policy of keeper_0."
+    assert team.learner.policies["keeper_1"] == "New policy of keeper_1."
+    assert report.metrics["missing_credit"] == 4 * 2
+    assert "nothing usable of an agent 8 times" in " ".join(report.notes)
+
+
+def test_a_critic_that_fails_teaches_nothing_and_ends_nothing():
+    def broken(messages, options):
+        raise EngineReplyError("the reply is empty")
+
+    team = Team("independent", critic=broken)
+    report = team.update()
+    assert not report.changed
+    assert not team.optimizer.calls
+    assert "(no reply: the reply is empty)" in report.files["textgrad_evaluations.txt"]
+
+
+def test_a_refused_key_ends_the_update():
+    def refused(messages, options):
+        raise EngineAccessError("no such key")
+
+    team = Team("central_global", critic=refused)
+    with pytest.raises(EngineAccessError):
+        team.update()
+
+
+def test_unusable_proposals_are_counted_and_change_nothing():
+    team = Team("central_credit", optimizer=lambda *_: "I have no idea")
+    report = team.update()
+    assert not report.changed
+    assert team.learner.policies == team.policies
+    assert report.metrics["unusable_proposals"] == 3
+
+
+def test_credit_goes_into_the_record_of_its_episode():
+    report = Team("central_credit", keepers=2, episodes=2).update()
+    assert set(report.credits) == {0, 1}
+    assert [(one.agent, one.score, one.source) for one in report.credits[1]] == [
+        ("keeper_0", 0.1, "scripted"),
+        ("keeper_1", 0.1, "scripted"),
+    ]
+
+
+def test_the_transcript_holds_questions_and_replies():
+    text = Team("central_credit", keepers=2, episodes=2).update().files["textgrad_evaluations.txt"]
+    assert "[2] Episode 1 – Credit Assignment" in text
+    assert text.count("PROMPT\n") == text.count("REPLY\n") == 2
+    assert "Evaluations: 2" in text
+
+
+def test_episodes_that_failed_are_left_out_and_counted():
+    team = Team("central_global")
+    team.episodes[1] = type(team.episodes[1])(episode_id=1, error="the ball burst")
+    report = team.update()
+    assert len(team.critic.calls) == 3
+    assert "1 of 4 episodes failed" in " ".join(report.notes)
+
+
+def test_saved_and_loaded(tmp_path):
+    team = Team("central_credit")
+    team.update()
+    team.learner.save(tmp_path)
+    other = Team("central_credit")
+    other.learner.load(tmp_path)
+    assert other.learner.policies == team.learner.policies
+    with pytest.raises(FileFormatError, match="a text for each of"):
+        Team("central_credit", keepers=2).learner.load(tmp_path)
