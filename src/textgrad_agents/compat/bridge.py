@@ -19,6 +19,7 @@ from textgrad_agents.engines.base import estimate_usage
 from textgrad_agents.errors import ConfigError, EngineReplyError
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, GenerateOptions
 from textgrad_agents.messages import Completion, Message, system, user
+from textgrad_agents.session import current_session
 
 T = TypeVar("T")
 Content = str | Sequence[str | bytes]
@@ -77,6 +78,17 @@ class Lent:
         if not isinstance(reply, str):
             raise EngineReplyError(f"engine {self.name!r} must return a text, it returned a {type(reply).__name__}")
         return Completion(reply, usage=estimate_usage(messages, reply), model=self.name)
+
+
+def ask(engine: Engine, content: Content, system_prompt: str | None = None, **options: Any) -> str:
+    """Ask an engine as TextGrad's programs do: wait for its text.
+
+    Raises:
+        PortalError: called inside an async op; await the engine there.
+    """
+    session = current_session()
+    work = session.ask(engine, to_messages(content, system_prompt), GenerateOptions(**options))
+    return session.portal.run(work).text
 
 
 async def in_thread(function: Callable[[], T]) -> T:

@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from textgrad_agents.compat.bridge import Content, to_messages
+from textgrad_agents.compat.bridge import Content, ask
 from textgrad_agents.engines.base import is_structured
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, GenerateOptions
 from textgrad_agents.messages import Completion, Message, system
-from textgrad_agents.session import current_session
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful, creative, and smart assistant."
 SAMPLING = {"temperature": 0.0, "max_tokens": 2000, "top_p": 0.99}
@@ -62,9 +61,7 @@ class ServedEngine(EngineLM):
 
     def generate(self, prompt: Content, system_prompt: str | None = None, **kwargs: Any) -> str:
         """Answer `prompt`; `kwargs` are sampling options (``temperature``, ``max_tokens``, ``top_p``, ``seed``)."""
-        session = current_session()
-        work = session.ask(Asked(self), to_messages(prompt, system_prompt), GenerateOptions(**kwargs))
-        return session.portal.run(work).text
+        return ask(Asked(self), prompt, system_prompt, **kwargs)
 
     def served(self) -> Engine | None:
         """The engine to await instead of calling this one; None where a subclass answers in a way of its own."""
