@@ -41,8 +41,10 @@ fix: $(DEV_READY) ## Format, and repair what the linter can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(DEV_READY) ## Run every benchmarks/bench_*.py
-	@for script in $(wildcard benchmarks/bench_*.py); do echo "== $$script"; $(BIN)/python "$$script"; done
+bench: $(DEV_READY) ## Measure: the graph, the environment, the demo over seeds
+	$(BIN)/python benchmarks/graph_overhead.py
+	$(BIN)/python benchmarks/pistonball_speed.py
+	$(BIN)/python benchmarks/demo_seeds.py
 
 clean: ## Remove the environment, caches and built files (never experiments/ or policies/)
 	rm -rf $(VENV) build dist .coverage htmlcov .hypothesis .pytest_cache .ruff_cache .import_linter_cache
