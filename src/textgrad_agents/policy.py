@@ -135,7 +135,7 @@ class PolicyFile(_Frozen):
         current_iteration: the version in use.
         num_agents: how many agents each version has policies for.
         experiment: whose run writes the file.
-        first_iteration: the version with which that run began.
+        first_iteration: the version with which that run began, None where there is no run.
         policies: versions by ``iteration_<i>``.
         superseded: versions that were replaced later.
     """
@@ -146,7 +146,7 @@ class PolicyFile(_Frozen):
     current_iteration: _Index
     num_agents: Annotated[int, Field(strict=True, ge=1)]
     experiment: str | None = None
-    first_iteration: _Index = 0
+    first_iteration: _Index | None = None
     policies: dict[str, PolicyVersion]
     superseded: tuple[Superseded, ...] = ()
 
@@ -161,8 +161,9 @@ class PolicyFile(_Frozen):
     @model_validator(mode="after")
     def _check_numbers(self) -> Self:
         for field in ("current_iteration", "first_iteration"):
-            if getattr(self, field) not in self.iterations:
-                raise ValueError(f"{field} is {getattr(self, field)}; there are {_list(self.iterations)}")
+            number = getattr(self, field)
+            if number is not None and number not in self.iterations:
+                raise ValueError(f"{field} is {number}; there are {_list(self.iterations)}")
         for key, version in self.policies.items():
             if TEAM not in version.agent_policies and len(version.agent_policies) != self.num_agents:
                 raise ValueError(
@@ -214,8 +215,10 @@ class PolicyFile(_Frozen):
             aside = (*aside, Superseded(iteration=number, version=old))
         policies = {**self.policies, f"iteration_{number}": version}
         ordered = dict(sorted(policies.items(), key=lambda item: _number(item[0])))
-        changes = {"policies": ordered, "current_iteration": number, "superseded": aside}
-        return self.model_copy(update=changes | {"num_agents": len(version.agent_policies)})
+        changes: dict[str, Any] = {"policies": ordered, "current_iteration": number, "superseded": aside}
+        if TEAM not in version.agent_policies:
+            changes["num_agents"] = len(version.agent_policies)
+        return self.model_copy(update=changes)
 
     def to_dict(self) -> dict[str, Any]:
         """The file as JSON-like values; optional parts that say nothing are left out."""
@@ -223,7 +226,7 @@ class PolicyFile(_Frozen):
             "description": self.description,
             "published": self.published or None,
             "experiment": self.experiment,
-            "first_iteration": None if self.experiment is None else self.first_iteration,
+            "first_iteration": self.first_iteration,
         }
         data: dict[str, Any] = {
             "version": self.version,

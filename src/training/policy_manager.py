@@ -169,7 +169,7 @@ class PolicyManager:
     @property
     def first_iteration(self) -> int:
         """Number of the version with which the file's experiment began: its iteration 0."""
-        return self._file.first_iteration
+        return self._file.first_iteration or 0
 
     @property
     def file(self) -> PolicyFile:
@@ -301,7 +301,11 @@ def _first(
     """A file with one version."""
     version = PolicyVersion(timestamp=timestamp, agent_policies=dict(policies), lineage=lineage)
     return PolicyFile(
-        current_iteration=0, num_agents=len(policies), experiment=experiment, policies={"iteration_0": version}
+        current_iteration=0,
+        num_agents=len(policies),
+        experiment=experiment,
+        first_iteration=None if experiment is None else 0,
+        policies={"iteration_0": version},
     )
 
 
