@@ -182,9 +182,7 @@ class TrainingConfig(BaseModel):
             return _resolve(self.llm_config)
         if self.model in ("auto", "rulebook"):
             return _BUILT_IN
-        if self.model in list_available_models():
-            return get_llm_config(self.model)
-        return LLMConfig(name=self.model, model_string=self.model)
+        return get_llm_config(self.model)
 
     def get_episode_llm_config(self) -> LLMConfig:
         """The model of the actors."""
@@ -214,10 +212,8 @@ class TrainingConfig(BaseModel):
     def differences(self, other: TrainingConfig) -> list[Difference]:
         """The settings that make `other` another run."""
         mine, theirs = self._definition(resolve=False), other._definition(resolve=False)
-        names = list(dict.fromkeys([*mine, *theirs]))
-        return [
-            Difference(name, mine.get(name), theirs.get(name)) for name in names if mine.get(name) != theirs.get(name)
-        ]
+        common = [name for name in mine if name in theirs]  # what only one of them has follows from a setting of both
+        return [Difference(name, mine[name], theirs[name]) for name in common if mine[name] != theirs[name]]
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as JSON-like values, with schema version and fingerprint, without keys."""

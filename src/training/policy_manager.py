@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from textgrad_agents.errors import ConfigError, FileFormatError
 from textgrad_agents.files import write_json
 from textgrad_agents.policy import (
@@ -20,7 +22,7 @@ from textgrad_agents.policy import (
     read_policy_file,
     team_hash,
 )
-from textgrad_agents.validation import short
+from textgrad_agents.validation import explain, short
 
 DEFAULT_POLICY = "No rules are known yet."
 
@@ -153,7 +155,7 @@ class PolicyManager:
             parent = None if place.read is None else Lineage(parent=team_hash(source.get_current_policies()))
             file = _first(source._file.current.of(source.agent_names), timestamp, experiment, parent)
             manager = cls(place.write, agent_names=agent_names, file=file)
-        manager._write()
+        manager._write(manager._file)
         return manager
 
     @property
@@ -216,18 +218,20 @@ class PolicyManager:
             )
         if self._file.published:
             raise ConfigError(f"policy file {self.policy_path} is published and only read; save to another file")
-        policies = {
-            agent: AgentPolicy(policy=agent_policies[agent], adapter=(adapters or {}).get(agent))
-            for agent in self.agent_names
-        }
-        version = PolicyVersion(
-            timestamp=timestamp or self._known_time(policies) or datetime.now(UTC).isoformat(timespec="seconds"),
-            agent_policies=policies,
-            training_stats=None if stats is None else dict(stats),
-            lineage=lineage,
-        )
-        self._file = self._file.with_next(version)
-        self._write()
+        try:
+            policies = {
+                agent: AgentPolicy(policy=agent_policies[agent], adapter=(adapters or {}).get(agent))
+                for agent in self.agent_names
+            }
+            version = PolicyVersion(
+                timestamp=timestamp or self._known_time(policies) or datetime.now(UTC).isoformat(timespec="seconds"),
+                agent_policies=policies,
+                training_stats=None if stats is None else dict(stats),
+                lineage=lineage,
+            )
+        except ValidationError as error:
+            raise ConfigError(f"these policies cannot be saved to {self.policy_path}: {explain(error)}") from None
+        self._write(self._file.with_next(version))
 
     def get_iteration_count(self) -> int:
         """Number of versions."""
@@ -248,8 +252,7 @@ class PolicyManager:
             ConfigError: there is no such version, or the file cannot be written.
         """
         self._policies_at(iteration)
-        self._file = self._file.reset(iteration)
-        self._write()
+        self._write(self._file.reset(iteration))
 
     def diff(self, before: int, after: int) -> dict[str, str]:
         """What changed between two versions: a unified diff for each agent whose policy changed.
@@ -280,16 +283,17 @@ class PolicyManager:
         known = self._file.policies.get(f"iteration_{self.current_iteration + 1}")
         return known.timestamp if known is not None and known.agent_policies == policies else None
 
-    def _write(self) -> None:
+    def _write(self, file: PolicyFile) -> None:
         try:
-            write_json(self.policy_path, self._file.to_dict())
+            write_json(self.policy_path, file.to_dict())
         except OSError as error:
             raise ConfigError(
                 f"policy file {self.policy_path} cannot be written: {error.strerror or error}; "
                 "name another file with --policy_path"
             ) from None
         except ValueError as error:
-            raise ConfigError(f"the numbers to save with the policies are not usable: {error}") from None
+            raise ConfigError(f"these policies cannot be saved to {self.policy_path}: {error}") from None
+        self._file = file
 
 
 def _first(
