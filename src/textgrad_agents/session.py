@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from textgrad_agents.errors import ConfigError
+from textgrad_agents.errors import ConfigError, EngineAccessError
 from textgrad_agents.portal import Portal
 from textgrad_agents.seeds import derive_seed
 
@@ -27,6 +29,56 @@ DEFAULT_CONCURRENCY = 64
 
 _open: ContextVar[tuple[Session, ...]] = ContextVar("textgrad_agents_sessions", default=())
 """The sessions opened in this context, the one in force last."""
+_counts: ContextVar[tuple[CallCount, ...]] = ContextVar("textgrad_agents_call_counts", default=())
+
+
+class CallCount:
+    """How many engine calls a stretch of work made, and how many it may make.
+
+    Attributes:
+        made: calls counted so far.
+        limit: most calls; None for no limit.
+        refused: True if a call was refused because of the limit.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._lock = threading.Lock()
+        self.made = 0
+        self.limit = limit
+        self.refused = False
+
+    def take(self) -> None:
+        """Count one call.
+
+        Raises:
+            EngineAccessError: the limit is reached; the call must not be made.
+        """
+        with self._lock:
+            if self.limit is not None and self.made >= self.limit:
+                self.refused = True
+                raise EngineAccessError(f"the budget of {self.limit} engine calls is spent; raise it to go on")
+            self.made += 1
+
+    def add(self) -> None:
+        """Count a call that was made elsewhere; it is never refused."""
+        with self._lock:
+            self.made += 1
+
+    @property
+    def left(self) -> float:
+        """Calls that may still be made."""
+        return math.inf if self.limit is None else max(0, self.limit - self.made)
+
+
+@contextmanager
+def count_calls(limit: int | None = None) -> Generator[CallCount, None, None]:
+    """Count the engine calls made inside, also by tasks and threads started there; beyond `limit` they are refused."""
+    count = CallCount(limit)
+    token = _counts.set((*_counts.get(), count))
+    try:
+        yield count
+    finally:
+        _counts.reset(token)
 
 
 class Session:

@@ -9,12 +9,12 @@ from textgrad_agents.engines.base import estimate_tokens
 
 def cut(text: str, tokens: int) -> str:
     """`text` in about `tokens` tokens: its beginning and its end, and between them how much is missing."""
-    size = estimate_tokens(text)
+    size, tokens = estimate_tokens(text), max(tokens, 0)
     if size <= tokens:
         return text
-    kept = len(text) * max(tokens, 0) // size
+    kept = len(text) * tokens // size
     head, tail = kept - kept // 2, kept // 2
-    return f"{text[:head]}[… {size - max(tokens, 0)} tokens cut …]{text[len(text) - tail :]}"
+    return f"{text[:head]}[… {size - tokens} tokens cut …]{text[len(text) - tail :]}"
 
 
 def fit(texts: Sequence[str], tokens: int) -> list[str]:

@@ -15,7 +15,7 @@ plain = st.text(alphabet="abcdefg .\n", max_size=400)
 @given(plain, st.integers(-5, 120))
 def test_cutting_keeps_both_ends_and_says_how_much_is_missing(text: str, tokens: int) -> None:
     short = cut(text, tokens)
-    if estimate_tokens(text) <= tokens:
+    if estimate_tokens(text) <= max(tokens, 0):
         assert short == text
         return
     [marker] = CUT.findall(short)
