@@ -95,17 +95,17 @@ def train(config: TrainingConfig, *, overwrite: bool, progress: str, command: st
     from training.progress import make_progress
 
     view: Any = None
-    trainer = MonteCarloTrainer(config, overwrite=overwrite, on_event=lambda event: view.show(event))
-    config = trainer.config
-    for line in (*announcement(config), *trainer.notes):
-        say(line)
-    view = make_progress(
-        cast("Any", progress), config.num_iterations, config.trajectories_per_iteration, trainer.meter, sys.stderr
-    )
-    with view, stopping(trainer.request_stop):
-        stats = trainer.train_full()
-    again = f"{command} --config {shlex.quote(str(trainer.run.path / 'config.json'))}"
-    report(trainer, stats, again)
+    with MonteCarloTrainer(config, overwrite=overwrite, on_event=lambda event: view.show(event)) as trainer:
+        config = trainer.config
+        for line in (*announcement(config), *trainer.notes):
+            say(line)
+        view = make_progress(
+            cast("Any", progress), config.num_iterations, config.trajectories_per_iteration, trainer.meter, sys.stderr
+        )
+        with view, stopping(trainer.request_stop):
+            stats = trainer.train_full()
+        again = f"{command} --config {shlex.quote(str(trainer.run.path / 'config.json'))}"
+        report(trainer, stats, again)
     if trainer.stopped:
         say(f"stopped as asked; everything finished is saved. To go on: {again}")
         return STOPPED
@@ -149,7 +149,7 @@ def report(trainer: MonteCarloTrainer, stats: list[Stats], again: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{trainer.config.exp_name}", title_justify="left")
+    table = Table(title=trainer.config.exp_name, title_justify="left")
     for heading in ("iteration", "average", "least", "greatest", "proposal"):
         table.add_column(heading, justify="left" if heading == "proposal" else "right")
     for row in stats:
@@ -158,7 +158,8 @@ def report(trainer: MonteCarloTrainer, stats: list[Stats], again: str) -> None:
             *(f"{row[key]:.1f}" for key in ("avg_reward", "min_reward", "max_reward")),
             row["decision"],
         )
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    if stats:
+        Console(width=None if sys.stdout.isatty() else 120).print(table)
     for name, path in trainer.results().items():
         say(f"{name}: {path}")
     if stats and not trainer.stopped:
@@ -173,6 +174,8 @@ def evaluate(config: TrainingConfig, episodes: int) -> int:
     from training.episode_generator import EpisodeGenerator
     from training.policy_manager import PolicyManager
 
+    if episodes < 1:
+        raise ConfigError(f"--evaluate needs at least 1 episode, got {episodes}")
     generator = EpisodeGenerator.of(config)
     policies = None
     if config.agent_type == "llm":
@@ -180,8 +183,9 @@ def evaluate(config: TrainingConfig, episodes: int) -> int:
         if not config.policy_path.exists():
             raise ConfigError(f"there is no policy file {config.policy_path} to evaluate; name one with --policy_path")
         policies = PolicyManager(config.policy_path, agent_names=agents).get_current_policies()
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    folder = config.experiments_dir / config.exp_name / f"evaluation_{stamp}"
+    chosen = "exp_name" in config.model_fields_set
+    parent = config.experiments_dir / config.exp_name if chosen else config.experiments_dir
+    folder = parent / f"evaluation_{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
     summary = generator.evaluate_policy(policies, episodes, save_dir=folder)
     mean, interval = summary["mean_reward"], summary["interval_95"]
     if mean is None:

@@ -93,7 +93,7 @@ class MonteCarloTrainer:
         try:
             self.policy_manager = self.run.policies(environment.agents) if engines else None
         except TextgradAgentsError:
-            self.run.close()
+            self.run.abandon()
             raise
         self.config = self.run.config
         self.notes = tuple(self.run.notes)

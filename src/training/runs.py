@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 LOCK, HOLDER = ".lock", ".holder.json"
 OURS = re.compile(
     r"iteration_\d+|config\.json|summary\.json|events\.jsonl|policy\.json|reward_curve\.png|journal\.sqlite.*|adapters"
-    r"|evaluation|evaluation_summary\.json"
+    r"|evaluation_[0-9-]+"
 )
 """What a run leaves in its folder; starting anew removes these and nothing else."""
+EVALUATION = re.compile(r"evaluation_[0-9-]+")
+"""What may stand in a folder before a run begins there."""
 
 
 class _Stored(NamedTuple):
@@ -196,6 +198,16 @@ class RunFolder:
             raise FileFormatError(f"summary file {path} must hold a list of objects; delete it")
         return cast("list[dict[str, Any]]", rows)
 
+    def abandon(self) -> None:
+        """Close a run that could not begin; a folder that was made for it is removed."""
+        if not self.resumed and not any(self.path.glob("iteration_*")):
+            for name in ("config.json", "events.jsonl", HOLDER, LOCK):
+                (self.path / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it holds what is not ours
+                self.path.rmdir()
+                self.path.parent.rmdir()
+        self.close()
+
     def close(self) -> None:
         """Let others write here."""
         self.logger.close()
@@ -257,7 +269,8 @@ def _problem(path: Path, config: TrainingConfig) -> str | None:
     """Why a run cannot use a folder, or None if it is empty or the run's own."""
     stored = _stored(path)
     if stored is None:
-        others = sorted(entry.name for entry in _entries(path) if entry.name not in (LOCK, HOLDER))
+        names = sorted(entry.name for entry in _entries(path))
+        others = [name for name in names if name not in (LOCK, HOLDER) and not EVALUATION.fullmatch(name)]
         return f"{path} holds {short(others[0])} and no config.json, so it is not of this run" if others else None
     if stored.fingerprint == config.fingerprint():
         return None

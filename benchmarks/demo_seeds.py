@@ -1,0 +1,88 @@
+"""What the demo's run ends with, over many seeds: train, then play fresh episodes with the policy at the end.
+
+    python benchmarks/demo_seeds.py                        # 10 and 20 pistons, seeds 0 to 9
+    python benchmarks/demo_seeds.py --pistons 10 --seeds 20
+
+Every run is the demo's own (5 iterations of 3 episodes, built-in engine, sequential gate). "untrained" is the default policy on
+the same fresh episodes. Each run's wall time is that of its training alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from training import EpisodeGenerator, MonteCarloTrainer, TrainingConfig
+
+FRESH_EPISODES = 10
+
+
+def run(arguments: tuple[int, int, str]) -> dict[str, Any]:
+    pistons, seed, paradigm = arguments
+    with tempfile.TemporaryDirectory() as folder:
+        config = TrainingConfig(
+            num_pistons=pistons,
+            seed=seed,
+            paradigm=paradigm,
+            save_gif=False,
+            experiments_dir=folder,
+            policy_path=Path(folder) / "policy.json",
+        )
+        started = time.perf_counter()
+        with MonteCarloTrainer(config) as trainer:
+            untrained = trainer.policy_manager.get_current_policies()
+            stats = trainer.train_full()
+            trained = trainer.policy_manager.get_current_policies()
+        seconds = time.perf_counter() - started
+        generator = EpisodeGenerator.of(config)
+        return {
+            "pistons": pistons,
+            "seed": seed,
+            "untrained": generator.evaluate_policy(untrained, FRESH_EPISODES)["mean_reward"],
+            "trained": generator.evaluate_policy(trained, FRESH_EPISODES)["mean_reward"],
+            "accepted": sum(row["accepted"] for row in stats),
+            "seconds": seconds,
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pistons", type=int, nargs="+", default=[10, 20])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first_seed", type=int, default=0)
+    parser.add_argument("--paradigm", default="central_credit")
+    parser.add_argument("--processes", type=int, default=1)
+    flags = parser.parse_args()
+    seeds = range(flags.first_seed, flags.first_seed + flags.seeds)
+    jobs = [(pistons, seed, flags.paradigm) for pistons in flags.pistons for seed in seeds]
+    print(f"{platform.machine()}, Python {platform.python_version()}, {flags.processes} process(es), {flags.paradigm}\n")
+    print("| pistons | seed | untrained | trained | proposals accepted | training, s |\n|---|---|---|---|---|---|")
+    rows: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(flags.processes) as pool:
+        for row in pool.map(run, jobs):
+            rows.append(row)
+            print(
+                f"| {row['pistons']} | {row['seed']} | {row['untrained']:.1f} | {row['trained']:.1f} "
+                f"| {row['accepted']} of 5 | {row['seconds']:.1f} |",
+                flush=True,
+            )
+    print("\n| pistons | untrained, mean | trained, mean | >= 80 on | >= 60 on | training, median s |\n|---|---|---|---|---|---|")
+    for pistons in flags.pistons:
+        own = [row for row in rows if row["pistons"] == pistons]
+        print(
+            f"| {pistons} | {statistics.fmean(row['untrained'] for row in own):.1f} "
+            f"| {statistics.fmean(row['trained'] for row in own):.1f} "
+            f"| {sum(row['trained'] >= 80 for row in own)} of {len(own)} "
+            f"| {sum(row['trained'] >= 60 for row in own)} of {len(own)} "
+            f"| {statistics.median(row['seconds'] for row in own):.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
