@@ -23,7 +23,7 @@ from training.command_line import exit_code, fail
 from training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from training.monte_carlo import MonteCarloTrainer, Stats
 
@@ -129,7 +129,7 @@ def announcement(config: TrainingConfig) -> list[str]:
 
 
 @contextmanager
-def stopping(request: Callable[[], None]) -> Iterator[None]:
+def stopping(request: Callable[[], None]) -> Generator[None]:
     """Ctrl-C once asks to stop, twice stops at once."""
 
     def interrupt(_: int, __: FrameType | None) -> None:

@@ -264,7 +264,9 @@ class MonteCarloTrainer:
             credits = report.credits.get(episode.episode_id)
             if credits:
                 self._write(episode.with_credits(credits))
-        self._emit("updated", iteration=iteration, learner=report.learner, changed=report.changed, **report.metrics)
+        self._emit(
+            "updated", iteration=iteration, learner=report.learner, changed=report.changed, metrics=dict(report.metrics)
+        )
 
     def _stats(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol, TextIO
 
 from rich.console import Console
@@ -45,13 +46,13 @@ def make_progress(
         meter: counts the calls; None where no model is asked.
         stream: where to write; stderr if None.
     """
-    stream = stream or sys.stderr
+    shown: TextIO = sys.stderr if stream is None else stream
     if kind == "auto":
-        kind = "rich" if stream.isatty() else "plain"
+        kind = "rich" if shown.isatty() else "plain"
     state = _State(iterations, episodes, meter)
     if kind == "none":
         return _Nothing()
-    return _RichProgress(state, stream) if kind == "rich" else _PlainProgress(state, stream)
+    return _RichProgress(state, shown) if kind == "rich" else _PlainProgress(state, shown)
 
 
 class _State:
@@ -70,7 +71,7 @@ class _State:
 
     def take(self, event: Event) -> str | None:
         """Take in an event; returns the line that tells it, if it deserves one."""
-        data = event.data
+        data: Mapping[str, Any] = event.data
         match event.kind:
             case "iteration_started":
                 self.iteration = event.iteration or 0

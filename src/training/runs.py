@@ -270,7 +270,7 @@ def _problem(path: Path, config: TrainingConfig) -> str | None:
     stored = _stored(path)
     if stored is None:
         names = sorted(entry.name for entry in _entries(path))
-        others = [name for name in names if name not in (LOCK, HOLDER) and not EVALUATION.fullmatch(name)]
+        others = [name for name in names if not name.startswith(".") and not EVALUATION.fullmatch(name)]
         return f"{path} holds {short(others[0])} and no config.json, so it is not of this run" if others else None
     if stored.fingerprint == config.fingerprint():
         return None
