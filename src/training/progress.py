@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, TextIO
+from typing import Any, Literal, Protocol, TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -71,7 +71,7 @@ class _State:
 
     def take(self, event: Event) -> str | None:
         """Take in an event; returns the line that tells it, if it deserves one."""
-        data: Mapping[str, Any] = event.data
+        data = cast("Mapping[str, Any]", event.data)
         match event.kind:
             case "iteration_started":
                 self.iteration = event.iteration or 0
