@@ -77,7 +77,10 @@ class Op:
         raise NotImplementedError(f"{type(self).__name__} must define backward")
 
     def parameters(self) -> Mapping[str, Variable[Any]]:
-        """The op's own Variables by attribute name: they are inputs of each of its calls."""
+        """The op's own Variables by attribute name: inputs of each of its calls, with the value they had then.
+
+        A forward finds these values in ``running_call().input_kwargs``.
+        """
         return {}
 
     def output_role(self, inputs: tuple[Input, ...]) -> str:
@@ -128,8 +131,9 @@ class Op:
 
         value, pending = None, None
         if waiting:
-            rest = tuple(_copied(one, _itself) for one in rest)
-            named = {key: _copied(one, _itself) for key, one in named.items()}
+            rest = tuple(_copied(one, _value_if_there) for one in rest)
+            named = {key: _copied(one, _value_if_there) for key, one in named.items()}
+            own = {key: _copied(one, _value_if_there) for key, one in own.items()}
             work = self._forward_later(call, rest, named, own, inputs)
             pending = self._pending(work, call, inputs)
         else:
@@ -144,13 +148,13 @@ class Op:
             requires_grad=needs_grad and recording,
         )
 
-    def _start(
-        self, call: OpCall, rest: tuple[Any, ...], named: dict[str, Any], own: Mapping[str, Variable[Any]]
-    ) -> Any:
+    def _start(self, call: OpCall, rest: tuple[Any, ...], named: dict[str, Any], own: Mapping[str, Any]) -> Any:
         """Unwrap the arguments and call forward; gives the value or a coroutine that will."""
         call.input_args = [_copied(value, _value) for value in rest]
         arguments = {key: _copied(value, _value) for key, value in named.items()}
-        call.input_kwargs = {**arguments, **{key: one.value for key, one in own.items()}} if own else arguments
+        call.input_kwargs = (
+            {**arguments, **{key: _copied(one, _value) for key, one in own.items()}} if own else arguments
+        )
         token = current_call.set(call)
         try:
             value = self._signature.call(self.forward, call.input_args, arguments)
@@ -168,7 +172,7 @@ class Op:
         call: OpCall,
         rest: tuple[Any, ...],
         named: dict[str, Any],
-        own: Mapping[str, Variable[Any]],
+        own: Mapping[str, Any],
         inputs: tuple[Input, ...],
     ) -> Any:
         for _, variable in inputs:
@@ -291,8 +295,8 @@ def _copied(value: Any, instead: Callable[[Variable[Any]], Any]) -> Any:
     return cast("Any", value)
 
 
-def _itself(variable: Variable[Any]) -> Variable[Any]:
-    return variable
+def _value_if_there(variable: Variable[Any]) -> Any:
+    return variable if variable.is_pending else variable.value
 
 
 def _value(variable: Variable[Any]) -> Any:

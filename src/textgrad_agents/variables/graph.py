@@ -12,6 +12,7 @@ import asyncio
 import heapq
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -397,12 +398,19 @@ def _checked(call: OpCall, result: Any) -> tuple[list[Any], dict[str, Any]]:
 def _follow(value: Any, path: tuple[Any, ...], call: OpCall) -> Any:
     """The gradient at `path` within an argument's gradient.
 
-    A dict or list is the argument's own structure and is followed; anything else counts for all of the argument.
+    A dict, list or tuple is the argument's own structure and is followed; words count for all of the argument.
     """
-    for step in path[1:]:
+    for depth, step in enumerate(path[1:], 1):
+        if isinstance(value, Gradient):
+            value = (value,)
         if isinstance(value, dict):
             value = cast("dict[Any, Any]", value).get(step)
-        elif isinstance(value, (list, tuple)) and not is_gradients(cast("Any", value)):
+        elif is_gradients(value):
+            rest = (path[0], *path[depth:])
+            return tuple(
+                one if one.number is None else replace(one, number=_follow(one.number, rest, call)) for one in value
+            )
+        elif isinstance(value, (list, tuple)):
             items = cast("list[Any] | tuple[Any, ...]", value)
             if not (isinstance(step, int) and step < len(items)):
                 raise GradientStructureError(
@@ -412,4 +420,4 @@ def _follow(value: Any, path: tuple[Any, ...], call: OpCall) -> Any:
             value = items[step]
         else:
             break
-    return cast("Any", value)
+    return value

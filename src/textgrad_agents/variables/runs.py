@@ -95,16 +95,25 @@ def get_run_id() -> int:
     return runs[-1].run_id
 
 
-def get_call_id() -> CallID:
-    """Identity of the op call whose forward is running.
+def running_call() -> OpCall:
+    """The op call whose forward is running.
 
     Raises:
         GraphError: no forward is running here.
     """
     call = current_call.get()
     if call is None:
-        raise GraphError("no op is running here; call this inside an op's forward")
-    return call.call_id
+        raise GraphError("no op is running here; this belongs inside the forward of an op that was called")
+    return call
+
+
+def get_call_id() -> CallID:
+    """Identity of the op call whose forward is running.
+
+    Raises:
+        GraphError: no forward is running here.
+    """
+    return running_call().call_id
 
 
 def check_run(call_id: CallID, inputs: tuple[Input, ...], op: str) -> None:

@@ -1,0 +1,205 @@
+"""Calls of a language model as ops: their inputs get gradients in words from a critic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, EngineRole, GenerateOptions
+from textgrad_agents.messages import Completion, Message
+from textgrad_agents.ops.base import Op
+from textgrad_agents.ops.content import conversation, fingerprint
+from textgrad_agents.ops.feedback import criticised
+from textgrad_agents.ops.template import fill
+from textgrad_agents.session import current_session
+from textgrad_agents.variables.call import BackwardContext, CallID, Input, OpCall
+from textgrad_agents.variables.gradient import NumberTree
+from textgrad_agents.variables.runs import running_call
+from textgrad_agents.variables.variable import Variable
+
+RESPONSE_ROLE = "response from the language model"
+SYSTEM_PROMPT_ROLE = "system prompt of the language model"
+
+
+class LLMCall(Op):
+    """Asks a model.
+
+    Calling it with a text, an image, a Message, or a list of these (any of them may be Variables) gives the reply: a
+    text, or a Message where tools were offered. The call keeps ``completion`` and ``messages``
+    (``variable.call.get("completion")``).
+
+    Args:
+        engine: the model; the session's engine for `role` if None.
+        system_prompt: sent first. A Variable is an input of every call, and a parameter if it requires a gradient; a
+            text is fixed.
+        options: how calls are sampled. Without a seed, calls are seeded from the session and from what is sent.
+        role: the part that the calls play.
+    """
+
+    portable = True
+    purpose: ClassVar[str] = "A language model answers a conversation."
+    """What the op does, for critics."""
+
+    def __init__(
+        self,
+        engine: Engine | None = None,
+        system_prompt: Variable[str] | str | None = None,
+        *,
+        options: GenerateOptions = DEFAULT_OPTIONS,
+        role: EngineRole = "actor",
+    ) -> None:
+        if isinstance(system_prompt, str):
+            system_prompt = Variable(system_prompt, requires_grad=False, role_description=SYSTEM_PROMPT_ROLE)
+        self.engine = engine
+        self.system_prompt = system_prompt
+        self.options = replace(options, role=role)
+
+    def __call__(
+        self,
+        messages: Any,
+        response_role_description: str | None = None,
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: str | None = None,
+    ) -> Variable[Any]:
+        """Ask.
+
+        Args:
+            messages: what to send after the system prompt.
+            response_role_description: role of the reply.
+            tools: schemas of the tools that the model may call.
+            tool_choice: "auto", "none", "required", or a tool's name.
+        """
+        arguments = {"messages": messages, "tools": tools or None, "tool_choice": tool_choice}
+        given = {name: value for name, value in arguments.items() if value is not None}
+        return self.apply((), given, role=response_role_description)
+
+    def parameters(self) -> Mapping[str, Variable[Any]]:
+        """The system prompt."""
+        return {} if self.system_prompt is None else {"system_prompt": self.system_prompt}
+
+    def output_role(self, inputs: tuple[Input, ...]) -> str:
+        """Role of a reply."""
+        return RESPONSE_ROLE
+
+    async def forward(self, messages: Any, tools: Any = None, tool_choice: str | None = None) -> str | Message:
+        """Send and wait for the reply."""
+        call = running_call()
+        sent = conversation(messages, call.input_kwargs.get("system_prompt"))
+        completion = await self._ask(call, sent, tools=tuple(tools or ()), tool_choice=tool_choice)
+        return as_message(completion) if tools else completion.text
+
+    async def _ask(self, call: OpCall, messages: list[Message], **changes: Any) -> Completion:
+        session = current_session()
+        options = replace(self.options, **changes) if changes else self.options
+        if options.seed is None:
+            options = replace(options, seed=session.seed_of("op", self.name, fingerprint(messages, options)))
+        completion = await session.ask(self.engine or session.engine(options.role), messages, options)
+        call.update("messages", tuple(messages))
+        call.update("completion", completion)
+        return completion
+
+    def backward(
+        self,
+        ctx: BackwardContext,
+        input_args: list[Any],
+        input_kwargs: dict[str, Any],
+        grad_output: NumberTree,
+        call_id: CallID,
+    ) -> Any:
+        """Words from a critic; numbers are zero."""
+        return criticised(ctx, purpose=self.purpose, messages=ctx.get("messages", ()))
+
+
+class LLMCall_with_in_context_examples(LLMCall):
+    """`LLMCall` whose critic is shown examples of good responses."""
+
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        messages: Any,
+        response_role_description: str | None = None,
+        *,
+        in_context_examples: Sequence[str] = (),
+    ) -> Variable[Any]:
+        """Ask.
+
+        Args:
+            messages: what to send after the system prompt.
+            response_role_description: role of the reply.
+            in_context_examples: examples of good replies, for the critic alone.
+        """
+        arguments = {"messages": messages, "in_context_examples": list(in_context_examples)}
+        return self.apply((), arguments, role=response_role_description)
+
+    async def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, messages: Any, in_context_examples: Sequence[str]
+    ) -> str | Message:
+        """Send and wait for the reply."""
+        return await super().forward(messages)
+
+    def backward(
+        self,
+        ctx: BackwardContext,
+        input_args: list[Any],
+        input_kwargs: dict[str, Any],
+        grad_output: NumberTree,
+        call_id: CallID,
+    ) -> Any:
+        """Words from a critic that sees the examples; numbers are zero."""
+        advice = "in_context_examples are examples of good outputs; the model did not see them."
+        return criticised(ctx, purpose=self.purpose, messages=ctx.get("messages", ()), instruction=advice)
+
+
+class FormattedLLMCall(LLMCall):
+    """Asks a model with a text that is filled in from fields.
+
+    Args:
+        engine: the model; the session's engine for `role` if None.
+        format_string: the text, with a ``{name}`` for each field.
+        fields: the names of the fields (a dict counts by its keys).
+        system_prompt: as for `LLMCall`.
+        options: as for `LLMCall`.
+        role: as for `LLMCall`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine | None = None,
+        format_string: str = "",
+        fields: Mapping[str, Any] | Sequence[str] = (),
+        system_prompt: Variable[str] | str | None = None,
+        *,
+        options: GenerateOptions = DEFAULT_OPTIONS,
+        role: EngineRole = "actor",
+    ) -> None:
+        super().__init__(engine, system_prompt, options=options, role=role)
+        self.format_string = format_string
+        self.fields = tuple(fields)
+
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, inputs: Mapping[str, Any], response_role_description: str | None = None
+    ) -> Variable[Any]:
+        """Ask.
+
+        Args:
+            inputs: the value of each field.
+            response_role_description: role of the reply.
+
+        Raises:
+            ValueError: the inputs are not those that the op was made for.
+        """
+        if set(inputs) != set(self.fields):
+            raise ValueError(f"{self.name} takes the inputs {sorted(self.fields)}, got {sorted(inputs)}")
+        return self.apply((), {"inputs": dict(inputs)}, role=response_role_description)
+
+    async def forward(self, inputs: Mapping[str, Any]) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Fill in, send and wait for the reply."""
+        call = running_call()
+        sent = conversation(fill(self.format_string, inputs), call.input_kwargs.get("system_prompt"))
+        return (await self._ask(call, sent)).text
+
+
+def as_message(completion: Completion) -> Message:
+    """A reply as the message that goes into the conversation."""
+    return Message(role="assistant", content=completion.text or None, tool_calls=completion.tool_calls or None)
