@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from textgrad_agents.errors import ConfigError
-from textgrad_agents.files import read_json, write_bytes, write_json, write_text
+from textgrad_agents.files import read_json, write_bytes, write_json
 from textgrad_agents.trajectory import Episode
 from training.export.arrays import pickle_bytes, read_traces, twin
 from training.export.decoding import decode
@@ -38,16 +38,16 @@ def write_episode(
     try:
         pickled = pickle_bytes(episode)
         record = encode(episode, agent_type=agent_type, gif_path=_relative(gif_path, folder))
-        text = _dump(record)
+        text, log = _dump(record).encode(), format_log(episode).encode()
         arrays, names = twin(episode, pickled)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the episode cannot be written to {folder}: {error}") from None
     try:
-        write_text(folder / "episode_log.txt", format_log(episode))
+        write_bytes(folder / "episode_log.txt", log)
         write_bytes(folder / "trajectory.pkl", pickled)
         write_bytes(folder / "trajectory.safetensors", arrays)
         write_json(folder / "trajectory.json", names)
-        write_text(folder / "episode.json", text)
+        write_bytes(folder / "episode.json", text)
     except OSError as error:
         raise ConfigError(
             f"episode folder {folder} cannot be written: {error.strerror or error}; choose another --experiments_dir"
