@@ -34,7 +34,13 @@ class Check(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlaceholdersKept:
-    """The new value has the same ``{placeholders}`` as the old one, none lost and none added."""
+    """The new value has the same ``{placeholders}`` as the old one, none lost and none added.
+
+    Attributes:
+        templates_only: leave values alone that are no templates (see `template_fields`): their braces are mere braces.
+    """
+
+    templates_only: bool = False
 
     def rule(self, old: str) -> str:
         """See `Check`."""
@@ -44,7 +50,7 @@ class PlaceholdersKept:
     def violation(self, old: str, new: str) -> str | None:
         """See `Check`."""
         before, after = placeholders(old), placeholders(new)
-        if before is None or before == after:
+        if before is None or before == after or (self.templates_only and not template_fields(old)):
             return None
         if after is None:
             return "its braces do not match, so it is no template; a brace that is meant as such is doubled"
@@ -167,18 +173,24 @@ class NoControlCharacters:
 
 
 def placeholders(template: str) -> frozenset[str] | None:
-    """Names of the ``{placeholders}`` of a `str.format` template, or None if it is no such template."""
+    """The ``{placeholders}`` of a `str.format` template as written (``a``, ``a.b``, ``a[0]``), None if it is none."""
     names: set[str] = set()
     rest = [template]
     try:
         while rest:
             for _, field, spec, _ in string.Formatter().parse(rest.pop()):
                 if field is not None:
-                    names.add(re.split(r"[.\[]", field, maxsplit=1)[0])
+                    names.add(field)
                     rest.append(spec or "")
     except ValueError:
         return None
     return frozenset(names)
+
+
+def template_fields(text: str) -> tuple[str, ...]:
+    """The fields that a template asks for, sorted; none if `text` has no placeholders, or some that are no names."""
+    names = placeholders(text) or frozenset()
+    return tuple(sorted(names)) if all(name.isidentifier() for name in names) else ()
 
 
 def _braces(names: frozenset[str] | None) -> str:

@@ -10,6 +10,7 @@ from textgrad_agents.errors import ConfigError
 from textgrad_agents.interfaces import Engine
 from textgrad_agents.optim.acceptance import SequentialTest
 from textgrad_agents.optim.base import Optimizer
+from textgrad_agents.optim.constraints import PlaceholdersKept
 from textgrad_agents.optim.descent import TextualGradientDescent
 from textgrad_agents.optim.rewrite import text_of
 from textgrad_agents.optimize.evaluation import Evaluator
@@ -54,7 +55,7 @@ async def aoptimize(
         val: other examples, for the gate.
         metric: ``metric(output, example)`` gives a number (higher is better), a number with a text, or a `Feedback`.
         parameters: what may be changed; found by running the program on two examples if it is not said.
-        optimizer: who proposes; textual gradient descent on the parameters if None.
+        optimizer: who proposes; textual gradient descent that keeps placeholders, on the parameters, if None.
         engine: engine of all calls that name none; those of the session if None.
         budget: most engine calls in all. A run that makes no call through a session counts as one.
         gate: "sequential" takes a proposal when the evidence on paired validation examples is strong enough, "mean"
@@ -86,7 +87,8 @@ async def aoptimize(
         stack.callback(runner.close)
         if optimizer is None:
             found = await find_parameters(program, examples["train"], runner) if parameters is None else parameters
-            optimizer = TextualGradientDescent(found, seed=settings.seed)
+            kept = PlaceholdersKept(templates_only=True)
+            optimizer = TextualGradientDescent(found, checks=[kept], seed=settings.seed)
         for one in optimizer.parameters:
             await text_of(one)
         evaluator = Evaluator(

@@ -34,7 +34,10 @@ SCHEMA = {
 @pytest.mark.parametrize(
     ("check", "old", "new", "says"),
     [
-        (PlaceholdersKept(), "Q: {question} {n:.2f}", "{n} {question[0]}", None),
+        (PlaceholdersKept(), "Q: {question} {n:.2f}", "{n} {question}", None),
+        (PlaceholdersKept(), "{question[text]}", "Q: {question[text]}", None),
+        (PlaceholdersKept(), "{question}", "{question.__class__}", "adds {question.__class__}"),
+        (PlaceholdersKept(), "{question}", "{question} {question[0]}", "adds {question[0]}"),
         (PlaceholdersKept(), "Q: {question}", "Q:", "lacks {question}"),
         (PlaceholdersKept(), "Q: {question}", "{question} {extra}", "adds {extra}"),
         (PlaceholdersKept(), "{a}", "{b}", "lacks {a} and adds {b}"),
@@ -43,6 +46,9 @@ SCHEMA = {
         (PlaceholdersKept(), "plain", '{{"json": 1}}', None),
         (PlaceholdersKept(), "plain", "{new}", "adds {new}"),
         (PlaceholdersKept(), 'no template: {"a', "anything {", None),
+        (PlaceholdersKept(templates_only=True), "plain", 'Reply as {"answer": 1}', None),
+        (PlaceholdersKept(templates_only=True), 'Reply as {"answer": 1}', "Reply briefly", None),
+        (PlaceholdersKept(templates_only=True), "{q}", 'Reply as {"answer": 1}', "lacks {q}"),
         (MaxLength(characters=5), "", "12345", None),
         (MaxLength(characters=5), "", "123456", "6 characters; at most 5 characters"),
         (MaxLength(tokens=2), "", "one two three", "at most 2 tokens"),
