@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from envs.base import MultiAgentEnvironment, ParsedAction
-from textgrad_agents.errors import ConfigError, EngineAccessError, EngineError, EngineRefusal
+from textgrad_agents.errors import ConfigError, EngineReplyError
 from textgrad_agents.interfaces import Engine, GenerateOptions
 from textgrad_agents.messages import Message, Usage, system, user
 from textgrad_agents.seeds import derive_seed, text_hash
@@ -56,6 +56,8 @@ class LanguageTeam:
         engine: answers for the agents.
         temperature: sampling temperature of the decisions.
 
+    A reply that cannot be used stands for the neutral action; every other failure of the engine is raised.
+
     Raises:
         ConfigError: an agent has no policy, or a policy is for no agent.
     """
@@ -96,9 +98,7 @@ class LanguageTeam:
         try:
             completion = await self._engine.generate(messages, options)
             reply, usage, trace = completion.text, completion.usage, completion.trace
-        except (EngineAccessError, EngineRefusal):
-            raise
-        except EngineError as error:
+        except EngineReplyError as error:
             reply, usage, trace = "", error.usage if isinstance(error.usage, Usage) else Usage(), None
         action: ParsedAction = environment.action_space.parse(reply)
         return Step(

@@ -133,7 +133,7 @@ class MonteCarloTrainer:
         the last iteration that is finished.
 
         Raises:
-            EngineAccessError: a model can no longer be reached with this key; what is finished is saved.
+            EngineError: a model cannot be reached, refuses, or no longer serves the run; what is finished is saved.
         """
         rows = {row["iteration"]: row for row in self.run.read_summary()}
         stats = [rows[i] for i in range(self.config.start_iteration) if i in rows]

@@ -44,12 +44,12 @@ def plot_rewards(stats: Sequence[Mapping[str, Any]], path: Path) -> None:
         label="least to greatest",
     )
     axes.plot(iterations, [row["avg_reward"] for row in stats], marker=".", label="average")
-    for accepted, marker, label in ((True, "^", "new policies accepted"), (False, "_", "policies kept")):
+    for accepted, marker, label in ((True, "^", "new policies accepted"), (False, "x", "policies kept")):
         chosen = [
             (i, row["avg_reward"]) for i, row in zip(iterations, stats, strict=True) if row.get("accepted") is accepted
         ]
         if chosen:
-            axes.plot(*zip(*chosen, strict=True), marker, markersize=11, linestyle="none", label=label)
+            axes.plot(*zip(*chosen, strict=True), marker, markersize=9, linestyle="none", label=label)
     axes.set_xlabel("iteration")
     axes.set_ylabel("total reward of an episode")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from textgrad_agents.errors import EngineAccessError, EngineError, EngineRefusal
+from textgrad_agents.errors import EngineReplyError
 from textgrad_agents.interfaces import Engine, GenerateOptions
 from textgrad_agents.ops.base import FxnOp, Grads, Op
 from textgrad_agents.seeds import derive_seed
@@ -111,9 +111,7 @@ class Replay(Op):
         nothing = CreditReading((), question.agents, "none")
         try:
             completion = await self._engine.generate(question.messages, options)
-        except (EngineAccessError, EngineRefusal):
-            raise
-        except EngineError as error:
+        except EngineReplyError as error:
             return Evaluation(episode.episode_id, question, "", nothing, str(error))
         reading = self._evaluator.read(question, completion.text, source=self._engine.name)
         return Evaluation(episode.episode_id, question, completion.text, reading)

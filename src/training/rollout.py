@@ -36,8 +36,7 @@ async def rollout(
         record: False keeps the score and the length alone, and builds no text for critics.
 
     Raises:
-        EngineAccessError: no further call can succeed (key, quota, unknown model).
-        EngineRefusal: the engine does not play this part.
+        EngineError: the engine cannot be reached, refuses, or no longer serves these calls.
     """
     seed = derive_seed(*place, "environment") % ENVIRONMENT_SEEDS
     steps: dict[str, list[Step]] = {agent: [] for agent in environment.agents}
