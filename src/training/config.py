@@ -113,8 +113,8 @@ class TrainingConfig(BaseModel):
     @field_validator("experiments_dir", "policy_path", mode="before")
     @classmethod
     def _check_path(cls, path: object) -> object:
-        if not isinstance(path, str | Path) or str(path) in ("", ".") or "\0" in str(path):
-            raise ValueError(f"must be a path, not {short(path)}")
+        if not isinstance(path, str | Path) or str(path) in ("", ".") or re.search("[\0\ud800-\udfff]", str(path)):
+            raise ValueError(f"must be a path in Unicode, not {short(path)}")
         return path
 
     @field_validator(*_MODELS, mode="before")

@@ -64,19 +64,25 @@ def choose_policy_file(
         agents: names of the run's agents.
         experiment: name of the run.
         given: True if the user named `path`, False if it is the default.
-        continuing: True if the run goes on from an earlier start.
+        continuing: True if the run goes on with what it collected before.
         overwrite: True if the run starts anew in place of an earlier one of its name.
 
     Raises:
         FileFormatError: the user named a file for other agents.
-        ConfigError: another experiment has taken over the policies that this one would go on from.
+        ConfigError: the run would go on with policies that are not its own.
     """
     if own_exists and not overwrite:
         note = "" if path == own else f"experiment {experiment} goes on with its own policy file {own}"
         return PolicyPlace(own, own, note)
+    ours = file is not None and file.experiment == experiment
+    if continuing and not overwrite and not ours:
+        found = "does not exist" if file is None else f"is of experiment {file.experiment or 'none'}"
+        raise ConfigError(
+            f"experiment {experiment} cannot go on: policy file {path} {found}; name the file that it wrote with "
+            "--policy_path, or start it anew with --overwrite"
+        )
     if file is None:
         return PolicyPlace(None, path)
-    ours = file.experiment == experiment
     if overwrite and ours and not file.published:
         return PolicyPlace(None, path, f"policy file {path} is started anew")
     if file.agents is not None and set(file.agents) != set(agents):
@@ -88,11 +94,6 @@ def choose_policy_file(
         return PolicyPlace(path, own, f"policy file {path} is published: starting from it, writing {own}")
     if file.experiment is None or ours:
         return PolicyPlace(path, path)
-    if continuing:
-        raise ConfigError(
-            f"policy file {path} now belongs to experiment {file.experiment}, so experiment {experiment} cannot go on "
-            "with it; start a new one with --exp_name, or start it anew with --overwrite"
-        )
     if given:
         return PolicyPlace(path, path, f"starting from the policies of experiment {file.experiment} in {path}")
     return PolicyPlace(

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 from textgrad_agents.errors import ConfigError, FileFormatError
 from textgrad_agents.files import read_json, write_json
@@ -26,9 +26,6 @@ from textgrad_agents.policy import read_policy_file
 from textgrad_agents.validation import short
 from training.config import TrainingConfig, read_settings
 from training.policy_manager import PolicyManager, choose_policy_file
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 LOCK, HOLDER = ".lock", ".holder.json"
 OURS = re.compile(
@@ -58,7 +55,7 @@ class RunFolder:
         logger: takes the run's events.
     """
 
-    def __init__(self, path: Path, config: TrainingConfig, lock: BaseFileLock, *, resumed: bool, fresh: bool) -> None:
+    def __init__(self, path: Path, config: TrainingConfig, lock: _Lock, *, resumed: bool, fresh: bool) -> None:
         self.path = path
         self.config = config
         self.resumed = resumed
@@ -93,6 +90,7 @@ class RunFolder:
     @classmethod
     def _open(cls, config: TrainingConfig, overwrite: bool) -> Self:
         chosen = "exp_name" in config.model_fields_set
+        taken: str | None = None
         for name in _names(config.exp_name):
             path = config.experiments_dir / name
             if path.is_symlink():
@@ -100,28 +98,32 @@ class RunFolder:
             problem = None if overwrite else _problem(path, config)
             if problem is None:
                 path.mkdir(parents=True, exist_ok=True)
-                lock = _take(path)
-                problem = None if overwrite else _problem(path, config)
-                if problem is None:
-                    return cls._begin(path, config, lock, overwrite)
+                lock = _Lock(path)
+                try:
+                    problem = None if overwrite else _problem(path, config)
+                    if problem is None:
+                        return cls._begin(path, config, lock, overwrite, taken)
+                except BaseException:
+                    lock.release()
+                    raise
                 lock.release()
             if chosen:
                 raise ConfigError(f"{problem}; choose another --exp_name, or start it anew with --overwrite")
+            taken = taken or problem
         raise AssertionError("unreachable: names never end")
 
     @classmethod
-    def _begin(cls, path: Path, config: TrainingConfig, lock: BaseFileLock, overwrite: bool) -> Self:
-        """Write the config into a folder that is ours and locked."""
-        renamed = path.name != config.exp_name
-        mine = config.replaced(exp_name=path.name) if renamed else config
+    def _begin(cls, path: Path, config: TrainingConfig, lock: _Lock, overwrite: bool, taken: str | None) -> Self:
+        """Write the config into a folder that is ours and locked; `taken` says why it is not the one of the name."""
+        mine = config.replaced(exp_name=path.name) if taken else config
         if overwrite:
             _clear(path)
         stored = _stored(path)
-        written = mine if stored is None else mine.replaced(start_iteration=stored.config.start_iteration)
-        written.to_json(path / "config.json")
+        start = mine.start_iteration if stored is None else min(stored.config.start_iteration, mine.start_iteration)
+        mine.replaced(start_iteration=start).to_json(path / "config.json")
         run = cls(path, mine, lock, resumed=stored is not None, fresh=overwrite)
-        if renamed:
-            run.notes.append(f"experiment {config.exp_name} exists with other settings; this run is {path.name}")
+        if taken:
+            run.notes.append(f"{taken}; this run is {path.name}")
         if run.resumed:
             run.notes.append(f"experiment {path.name} was started before; what is finished in {path} is reused")
         return run
@@ -136,7 +138,7 @@ class RunFolder:
 
         Raises:
             FileFormatError: the policy file is damaged, or was named and is for other agents.
-            ConfigError: another experiment has taken over the policies, or the file cannot be written.
+            ConfigError: the run is to go on and the file is not the one it wrote, or the file cannot be written.
         """
         path, own = self.config.policy_path, self.path / "policy.json"
         place = choose_policy_file(
@@ -147,7 +149,7 @@ class RunFolder:
             agents=agents,
             experiment=self.name,
             given="policy_path" in self.config.model_fields_set,
-            continuing=self.resumed,
+            continuing=self.resumed and self.latest_iteration() is not None,
             overwrite=self._fresh,
         )
         if place.note:
@@ -211,8 +213,6 @@ class RunFolder:
     def close(self) -> None:
         """Let others write here."""
         self.logger.close()
-        with contextlib.suppress(OSError):
-            (self.path / HOLDER).unlink()
         self._lock.release()
 
     def __enter__(self) -> Self:
@@ -282,28 +282,39 @@ def _problem(path: Path, config: TrainingConfig) -> str | None:
     return f"experiment {path.name} exists with other settings: {changed}"
 
 
-def _take(path: Path) -> BaseFileLock:
-    """Lock a folder against other writers, and leave a note for them who holds it."""
-    from filelock import FileLock, Timeout
+class _Lock:
+    """Keeps other writers out of a folder, and leaves a note for them who holds it. A dead holder's lock is free.
 
-    lock = FileLock(path / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ConfigError(
-            f"experiment {path.name} is in use by {_holder(path)}; wait for it, or choose another --exp_name"
-        ) from None
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(path / HOLDER, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
-    return lock
+    Raises:
+        ConfigError: another process, or another run of this one, holds the folder.
+    """
 
+    def __init__(self, path: Path) -> None:
+        from filelock import FileLock, Timeout
 
-def _holder(path: Path) -> str:
-    try:
-        holder = read_json(path / HOLDER, what="note of who writes")
-        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-    except (FileFormatError, KeyError, TypeError):
-        return "another process"
+        self._note = path / HOLDER
+        self._lock = FileLock(path / LOCK, timeout=0)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise ConfigError(
+                f"experiment {path.name} is in use by {self._holder()}; wait for it, or choose another --exp_name"
+            ) from None
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(self._note, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+
+    def release(self) -> None:
+        """Let others write."""
+        with contextlib.suppress(OSError):
+            self._note.unlink()
+        self._lock.release()
+
+    def _holder(self) -> str:
+        try:
+            holder = read_json(self._note, what="note of who writes")
+            return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+        except (FileFormatError, KeyError, TypeError):
+            return "another process"
 
 
 def _clear(path: Path) -> None:

@@ -240,9 +240,30 @@ def test_starting_anew_starts_the_policy_anew() -> None:
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_a_run_does_not_go_on_with_policies_that_another_took_over(given: bool) -> None:
-    with pytest.raises(ConfigError, match="now belongs to experiment other"):
-        choose(file_of(experiment="other"), continuing=True, given=given)
+@pytest.mark.parametrize(
+    ("file", "found"),
+    [
+        (None, "does not exist"),
+        (file_of(), "is of experiment none"),
+        (file_of(experiment="other"), "is of experiment other"),
+        (file_of(("a",), experiment="other"), "is of experiment other"),
+        (file_of(published=True), "is of experiment none"),
+    ],
+)
+def test_a_run_goes_on_with_no_policies_but_its_own(file: PolicyFile | None, found: str, given: bool) -> None:
+    with pytest.raises(ConfigError) as caught:
+        choose(file, continuing=True, given=given)
+    assert str(caught.value) == (
+        f"experiment run cannot go on: policy file {PATH} {found}; name the file that it wrote with --policy_path, or "
+        "start it anew with --overwrite"
+    )
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_run_goes_on_with_the_file_it_wrote(given: bool) -> None:
+    file = file_of(experiment="run")
+    assert choose(file, continuing=True, given=given) == PolicyPlace(PATH, PATH)
+    assert choose(None, continuing=True, own_exists=True, given=given).read == OWN
 
 
 # -- the file of a run ---------------------------------------------------------------------------------------------

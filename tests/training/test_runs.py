@@ -62,7 +62,10 @@ def test_another_run_of_a_name_that_nobody_chose_gets_the_next_free_one() -> Non
     assert visit(seed=1) == ("pistonball_exp_2", True)
     with RunFolder.open(config(seed=3)) as run:
         assert run.config.exp_name == run.name == "pistonball_exp_4"
-        assert run.notes == ["experiment pistonball_exp exists with other settings; this run is pistonball_exp_4"]
+        assert run.notes == [
+            "experiment pistonball_exp exists with other settings: seed is 0 there and 3 here; "
+            "this run is pistonball_exp_4"
+        ]
 
 
 def test_another_run_of_a_chosen_name_is_refused_with_the_differences() -> None:
@@ -96,6 +99,25 @@ def test_a_config_that_was_edited_by_hand_is_noticed() -> None:
         RunFolder.open(edited)
 
 
+def test_a_start_that_fails_frees_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: TrainingConfig, path: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingConfig, "to_json", full)
+        assert "cannot be written: No space left on device" in complaint(exp_name="mine")
+    assert visit(exp_name="mine") == ("mine", False)
+
+
+def test_a_run_that_could_not_begin_leaves_nothing() -> None:
+    RunFolder.open(config(exp_name="mine")).abandon()
+    assert not Path("experiments").exists()
+    Path("experiments/other").mkdir(parents=True)
+    Path("experiments/other/notes.txt").touch()
+    RunFolder.open(config(exp_name="mine")).abandon()
+    assert [entry.name for entry in Path("experiments").iterdir()] == ["other"]
+
+
 def test_going_on_from_a_later_iteration_does_not_stick() -> None:
     visit(exp_name="mine")
     with RunFolder.open(config(exp_name="mine", start_iteration=3)) as run:
@@ -105,7 +127,11 @@ def test_going_on_from_a_later_iteration_does_not_stick() -> None:
 
 def test_folders_that_no_run_made_are_left_alone() -> None:
     Path("experiments/pistonball_exp/iteration_0").mkdir(parents=True)
-    assert visit() == ("pistonball_exp_2", False)
+    with RunFolder.open(config()) as run:
+        assert run.notes == [
+            "experiments/pistonball_exp holds 'iteration_0' and no config.json, so it is not of this run; "
+            "this run is pistonball_exp_2"
+        ]
     Path("experiments/mine/papers").mkdir(parents=True)
     assert "holds 'papers' and no config.json" in complaint(exp_name="mine")
     assert Path("experiments/mine/papers").is_dir()
@@ -303,6 +329,27 @@ def test_starting_anew_starts_the_policy_anew() -> None:
             manager = run.policies(KEEPERS)
             assert manager.current_iteration == 0
             manager.save_updated_policies(dict.fromkeys(KEEPERS, "press"))
+
+
+def test_a_run_does_not_mix_its_episodes_with_the_policies_of_another() -> None:
+    with RunFolder.open(config()) as run:
+        run.policies(KEEPERS)
+        run.iteration(0).mkdir()
+    Path("policies/policy.json").rename("policies/mine.json")
+    with (
+        RunFolder.open(config()) as run,
+        pytest.raises(ConfigError, match=r"cannot go on: policy file .* does not exist"),
+    ):
+        run.policies(KEEPERS)
+    with RunFolder.open(config(policy_path="policies/mine.json")) as run:
+        assert run.policies(KEEPERS).policy_path == Path("policies/mine.json")
+
+
+def test_a_run_that_was_stopped_before_it_did_anything_begins_again() -> None:
+    visit()
+    with RunFolder.open(config()) as run:
+        assert run.resumed
+        assert run.policies(KEEPERS).current_iteration == 0
 
 
 def test_a_damaged_policy_file_is_named() -> None:

@@ -170,7 +170,7 @@ class _Prompts:
         return f"prompts[{number}]"
 
     def _number(self, message: Message, observation: str) -> int:
-        content = message.content
+        content = message.deserialized_content
         around = tuple(content.split(observation)) if isinstance(content, str) and observation else ()
         plain = message.name is None and message.tool_calls is None and message.tool_call_id is None
         if isinstance(content, str) and plain:

@@ -36,10 +36,11 @@ def write_episode(
         ConfigError: the episode holds what no file can, or the folder cannot be written.
     """
     try:
-        pickled = pickle_bytes(episode)
         record = encode(episode, agent_type=agent_type, gif_path=_relative(gif_path, folder))
-        text, log = _dump(record).encode(), format_log(episode).encode()
+        text, log, pickled = _dump(record).encode(), format_log(episode).encode(), pickle_bytes(episode)
         arrays, names = twin(episode, pickled)
+    except ConfigError:
+        raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the episode cannot be written to {folder}: {error}") from None
     try:
