@@ -7,6 +7,7 @@ for a tag: ``<`` is written ``\u003c``. The tags around the answer carry a nonce
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -15,15 +16,18 @@ from textgrad_agents.seeds import derive_seed
 
 DATA_HEADING = "## Data"
 
-_ESCAPES = {"<": "\\u003c", "```": "\\u0060\\u0060\\u0060", "\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_RISKY = re.compile(r"<|```|[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Tags, fences, line breaks that JSON does not escape, and halves of characters, which no message can hold."""
 
 
 def data_block(data: Any) -> str:
     """`data` as fenced JSON that no text inside can leave, under its heading."""
-    text = json.dumps(data, indent=2, ensure_ascii=False)
-    for character, escape in _ESCAPES.items():
-        text = text.replace(character, escape)
-    return f"{DATA_HEADING}\n\n```json\n{text}\n```"
+    return f"{DATA_HEADING}\n\n```json\n{escaped(json.dumps(data, indent=2, ensure_ascii=False))}\n```"
+
+
+def escaped(json_text: str) -> str:
+    """The same JSON, with nothing in it that could end the block it stands in or pass for a tag."""
+    return _RISKY.sub(lambda found: "".join(f"\\u{ord(one):04x}" for one in found.group()), json_text)
 
 
 def nonce(*place: str | int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from textgrad_agents.errors import ConfigError
@@ -11,6 +12,7 @@ from textgrad_agents.optim.base import Optimizer, together
 from textgrad_agents.optim.constraints import Check, NoControlCharacters
 from textgrad_agents.optim.history import History
 from textgrad_agents.optim.proposals import Outcome, Proposal
+from textgrad_agents.optim.reduction import Reducer
 from textgrad_agents.optim.request import feedback_items, fitted
 from textgrad_agents.optim.rewrite import Rewriter, text_of
 from textgrad_agents.variables.variable import Variable
@@ -31,8 +33,9 @@ class TextualGradientDescent(Optimizer):
         in_context_examples: texts like the wanted ones.
         gradient_memory: the feedback of so many earlier steps is shown again.
         momentum: so many earlier values are shown.
-        token_budget: tokens of feedback, contexts and history in one request. Contexts and history are cut to it, and
-            say so; the present value and the feedback are always whole.
+        token_budget: tokens of feedback, contexts and history in one request. Longer feedback is merged by the model
+            first; contexts and history are cut to what is left, and say so. The present value and every piece of
+            feedback are whole.
         seed: root of the calls' seeds; the session's if None.
 
     Raises:
@@ -78,21 +81,24 @@ class TextualGradientDescent(Optimizer):
             ConfigError: a parameter holds no text, or there is no engine.
             EngineError: the engine cannot answer.
         """
-        return tuple(await together(self._propose(one) for one in self.parameters))
+        reducer = Reducer(self._rewriter.engine, self._token_budget)
+        return tuple(await together(self._propose(one, reducer) for one in self.parameters))
 
-    async def _propose(self, parameter: Variable[Any]) -> Proposal:
+    async def _propose(self, parameter: Variable[Any], reducer: Reducer) -> Proposal:
         old = await text_of(parameter)
         gradients = tuple(one for one in parameter.gradients if one.text and one.text.strip())
         if not gradients:
             return Proposal(parameter, old, old, Outcome.NO_GRADIENT, "there is no feedback on it")
         past = self._history[id(parameter)]
-        contexts, history = fitted(gradients, past.entries(parameter), self._token_budget)
+        shown, calls = await reducer.reduce(gradients, parameter.role_description)
+        contexts, history = fitted(shown, past.entries(parameter), self._token_budget)
         data = {
-            "feedback": feedback_items(gradients, contexts),
+            "feedback": feedback_items(shown, contexts),
             "examples": list(self._examples),
             "history": history,
         }
-        return await self._rewriter.propose(parameter, old, data, attempt=past.length, gradients=gradients)
+        proposal = await self._rewriter.propose(parameter, old, data, attempt=past.length, gradients=gradients)
+        return replace(proposal, calls=proposal.calls + calls)
 
     def _remember(self, proposals: Sequence[Proposal]) -> None:
         for one in proposals:

@@ -8,7 +8,6 @@ stands in one JSON block of the user message, where no text can end the block or
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,16 +16,14 @@ from typing import Any
 
 from textgrad_agents.engines.base import estimate_tokens
 from textgrad_agents.messages import Completion, Message, assistant, system, user
+from textgrad_agents.ops.request import data_block, escaped, nonce
 from textgrad_agents.optim.budget import fit
 from textgrad_agents.optim.history import HistoryEntry
 from textgrad_agents.optim.replies import read_structured, read_tagged, tags
 from textgrad_agents.seeds import derive_seed
 from textgrad_agents.variables.gradient import Gradient
 
-DATA_HEADING = "## Data"
 ANSWER_HEADING = "## Answer format: improved variable"
-
-_RISKY = re.compile(r"<|```|[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class Request:
 
     def repair(self, reply: str, problem: str) -> list[Message]:
         """The second try, which is told what was wrong with the first reply."""
-        quoted = _escaped(json.dumps(problem, ensure_ascii=False))
+        quoted = escaped(json.dumps(problem, ensure_ascii=False))
         said = f"Your reply cannot be used: {quoted}. Answer again, with the whole new value."
         return [*self.messages(), assistant(reply or "(no reply)"), user(f"{said}\n\n{self._answer_format()}")]
 
@@ -91,15 +88,9 @@ def make_request(
         place: what makes the request's seed and nonce its own, beside its content.
         structured: True if the engine follows a response schema.
     """
-    question = f"{task}\n\n{DATA_HEADING}\n\n{data_block(data)}"
+    question = f"{task}\n\n{data_block(data)}"
     seed = derive_seed(*place, instructions, question)
-    nonce = f"{derive_seed('nonce', seed) & 0xFFFFFFFF:08x}"
-    return Request(instructions, question, nonce, seed, structured)
-
-
-def data_block(data: dict[str, Any]) -> str:
-    """`data` as fenced JSON that no text inside can leave."""
-    return f"```json\n{_escaped(json.dumps(data, indent=2, ensure_ascii=False))}\n```"
+    return Request(instructions, question, nonce(seed), seed, structured)
 
 
 def feedback_items(gradients: Sequence[Gradient], contexts: Sequence[str]) -> list[dict[str, Any]]:
@@ -146,8 +137,3 @@ def _texts(entry: HistoryEntry) -> list[str]:
 
 def _refilled(value: str | list[str], pieces: Iterator[str]) -> str | list[str]:
     return next(pieces) if isinstance(value, str) else [next(pieces) for _ in value]
-
-
-def _escaped(json_text: str) -> str:
-    """The same JSON without tags, fences, further line breaks and halves of characters."""
-    return _RISKY.sub(lambda found: "".join(f"\\u{ord(one):04x}" for one in found.group()), json_text)

@@ -180,7 +180,7 @@ def test_a_step_without_gradients_makes_no_call() -> None:
     counts=st.lists(st.integers(0, 6), min_size=1, max_size=5),
     steps=st.integers(1, 3),
     memory=st.integers(0, 3),
-    budget=st.sampled_from([1, 50, 10_000]),
+    budget=st.sampled_from([1, 10_000]),
 )
 def test_every_gradient_appears_exactly_once(counts: list[int], steps: int, memory: int, budget: int) -> None:
     engine = answering(lambda data: data["value"] + "+")
@@ -307,7 +307,7 @@ def test_a_reply_that_cannot_be_read_is_repaired_once() -> None:
         if len(messages) == 2:
             return "My new value: be brief"
         assert messages[2].text == "My new value: be brief"
-        assert "must occur exactly once, it occurs 0 times" in messages[3].text
+        assert "the tags around the answer are missing" in messages[3].text
         assert data_of(messages)["value"] == "old"
         return tagged(messages, "Be brief.")
 
@@ -336,7 +336,7 @@ def test_a_truncated_value_is_never_taken() -> None:
     prompt = parameter("old", "feedback")
     [proposal] = TGD([prompt], engine=ScriptedEngine(cut)).step().proposals
     assert (prompt.value, proposal.outcome) == ("old", Outcome.UNREADABLE)
-    assert "token limit" in proposal.reason
+    assert "cut off" in proposal.reason
 
 
 def test_a_broken_check_is_repaired_and_the_model_is_told_which() -> None:
