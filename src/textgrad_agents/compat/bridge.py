@@ -136,7 +136,7 @@ def from_messages(messages: Sequence[Message]) -> tuple[str | list[str | bytes],
     system_prompt = "\n\n".join(message.text for message in messages if message.role == "system") or None
     rest = [message for message in messages if message.role != "system"]
     if len(rest) == 1:
-        return _pieces(rest[0].content), system_prompt
+        return _pieces(rest[0].deserialized_content), system_prompt
     turns = [f"{message.role}:\n{message.text}" for message in rest]
     return "\n\n".join(turns), system_prompt
 

@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from textgrad_agents.compat.textgrad.by_hand import ByHand
+from textgrad_agents.compat.textgrad.critic import critic_for
 from textgrad_agents.compat.textgrad.views import Contexts, Gradients, Predecessors
 from textgrad_agents.errors import ConfigError, GraphError
+from textgrad_agents.ops.text import add
+from textgrad_agents.variables import graph
 from textgrad_agents.variables.gradient import Gradient, NumberTree
 from textgrad_agents.variables.variable import Variable as CoreVariable
 
@@ -214,6 +217,34 @@ class Variable(CoreVariable[Any]):
     def set_grad_fn(self, grad_fn: Callable[..., Any] | None) -> None:
         """Set the backward function: called with ``backward_engine=``, it adds to the predecessors' gradients."""
         self.grad_fn = grad_fn
+
+    def __add__(self, other: Any) -> Variable:
+        """Both texts as one; the feedback on it goes to both."""
+        return type(self).of(add(self, other))
+
+    def __radd__(self, other: Any) -> Variable:
+        """So that the built-in `sum` works too."""
+        return self if type(other) is int and other == 0 else type(self).of(add(other, self))
+
+    def backward(self, engine: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Give feedback to all that this value was made from and that requires a gradient.
+
+        Args:
+            engine: who writes it: an engine of either kind, a name for `get_engine`, or one of our critics; the
+                backward engine if None, or else the session's critic.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        critic = critic_for(engine)
+        super().reset_gradients()
+        graph.backward(self, critic=critic)
+
+    async def abackward(self, engine: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The async form of `backward`."""
+        critic = critic_for(engine)
+        super().reset_gradients()
+        await graph.abackward(self, critic=critic)
 
     def __repr__(self) -> str:
         if self.is_pending:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from textgrad_agents.compat.textgrad.variable import Variable
+from textgrad_agents.errors import ConfigError
 
 
 class Function(ABC):
@@ -27,6 +28,21 @@ class Function(ABC):
     @abstractmethod
     def backward(self, *args: Any, **kwargs: Any) -> Any:
         """Add to the gradients of the predecessors."""
+
+
+class OpFunction(Function):
+    """A function that applies one of our ops, which knows its backward itself (``result.grad_fn``)."""
+
+    def backward(self, *args: Any, **kwargs: Any) -> Any:
+        """There is none to call or override.
+
+        Raises:
+            ConfigError: always; it says what to do instead.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} has no backward to call or override; write a Function whose forward makes a "
+            "Variable with predecessors= and set_grad_fn(…)"
+        )
 
 
 class BackwardContext:

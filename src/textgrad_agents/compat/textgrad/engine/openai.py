@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from textgrad_agents.compat.textgrad.engine.base import DEFAULT_SYSTEM_PROMPT
+from textgrad_agents.compat.textgrad.engine.base import DEFAULT_SYSTEM_PROMPT, EngineLM
 from textgrad_agents.compat.textgrad.engine.hosted import HostedEngine
 from textgrad_agents.errors import MissingKeyError
+
+__all__ = ["OLLAMA_BASE_URL", "AzureChatOpenAI", "ChatOpenAI", "EngineLM"]
 
 OLLAMA_BASE_URL = os.environ.get("OLLAMA_BASE_URL") or "http://localhost:11434/v1"
 

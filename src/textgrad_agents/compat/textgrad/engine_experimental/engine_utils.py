@@ -13,5 +13,6 @@ __all__ = ["get_image_type_from_bytes", "is_jpeg", "is_png", "open_ai_like_forma
 def open_ai_like_formatting(content: Content) -> list[dict[str, Any]]:
     """Texts and images as the parts of a message."""
     (message,) = to_messages([content] if isinstance(content, str) else content)
-    assert isinstance(message.content, list)
-    return message.content
+    parts = message.deserialized_content
+    assert isinstance(parts, list)
+    return parts

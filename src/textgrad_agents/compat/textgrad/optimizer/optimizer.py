@@ -19,10 +19,10 @@ from textgrad_agents.compat.textgrad.optimizer.optimizer_prompts import (
 )
 from textgrad_agents.compat.textgrad.variable import Variable
 from textgrad_agents.compat.textgrad.views import records
-from textgrad_agents.errors import ConfigError
+from textgrad_agents.errors import ConfigError, ProposalError
 from textgrad_agents.messages import Completion, Message, assistant, system, user
-from textgrad_agents.optim import Check, Outcome, StepReport
-from textgrad_agents.optim.replies import read_between
+from textgrad_agents.ops.reply import ReplyProblem, between, complete_text
+from textgrad_agents.optim import Check, Outcome, Proposal, StepReport
 from textgrad_agents.optim.request import Request, context_text, feedback_items
 from textgrad_agents.optim.rewrite import Rewriter
 from textgrad_agents.seeds import derive_seed
@@ -128,7 +128,18 @@ class TextualGradientDescent(optim.TextualGradientDescent):
         """The constraints in words, numbered."""
         return constraint_text(self.constraints)
 
-    def apply(self, proposals: Sequence[optim.Proposal]) -> StepReport:
+    def get_gradient_memory_text(self, variable: Variable) -> str:
+        """The feedback of earlier steps that the model is shown again, oldest first."""
+        entries = self._history[id(variable)].entries(variable)
+        return "\n".join(text for entry in entries for text in entry.get("feedback", ()))
+
+    def update_gradient_memory(self, variable: Variable) -> None:
+        """Remember the feedback that a variable has now; `step` does it by itself."""
+        gradients = records(variable)
+        value = str(variable.value)
+        self._history[id(variable)].add(Proposal(variable, value, value, Outcome.UNCHANGED, gradients=gradients))
+
+    def apply(self, proposals: Sequence[Proposal]) -> StepReport:
         """Give the parameters the values that were proposed, and say where there is none."""
         for one in proposals:
             if one.outcome in (Outcome.UNREADABLE, Outcome.REJECTED):
@@ -216,7 +227,13 @@ class TaggedRequest(Request):
         Raises:
             ProposalError: there is none that can be used.
         """
-        return read_between(completion, *self.tags, own_lines=False)
+        try:
+            value = between(complete_text(completion).replace("\r\n", "\n"), *self.tags)
+        except ReplyProblem as problem:
+            raise ProposalError(str(problem)) from None
+        if not value:
+            raise ProposalError("the new value is empty")
+        return value
 
     def _form(self) -> str:
         opening, closing = self.tags

@@ -86,7 +86,8 @@ def load_instance_task(task_name: str, evaluation_api: Any, **kwargs: Any) -> Da
         FileFormatError: its file is not there.
     """
     if task_name.startswith("MMLU_"):
-        return MMLUInstanceDataset(evaluation_api, task_name.removeprefix("MMLU_"), **{"split": "test", **kwargs})
+        kwargs.setdefault("split", "test")
+        return MMLUInstanceDataset(evaluation_api, task_name.removeprefix("MMLU_"), **kwargs)
     if task_name.startswith("GPQA"):
         return GPQAInstanceDataset(evaluation_api, task_name.lower(), **kwargs)
     if task_name == "LeetCodeHardEval":

@@ -10,7 +10,13 @@ from textgrad_agents.compat.textgrad.tasks.answers import eval_string_based
 from textgrad_agents.compat.textgrad.tasks.base import Dataset, data_root, read_rows, split_name
 from textgrad_agents.compat.textgrad.tasks.multiple_choice import QUERY_TEMPLATE_MULTICHOICE, InstanceDataset, query
 
-__all__ = ["GPQA", "QUERY_TEMPLATE_MULTICHOICE", "GPQAInstanceDataset", "eval_string_based"]
+__all__ = [
+    "GPQA",
+    "QUERY_TEMPLATE_MULTICHOICE",
+    "GPQAInstanceDataset",
+    "GPQAInstanceDatasetOpenAI",
+    "eval_string_based",
+]
 
 _SOURCE = "https://github.com/idavidrein/gpqa (dataset.zip)"
 _SUBSETS = ("gpqa_main", "gpqa_diamond", "gpqa_extended")
@@ -79,3 +85,6 @@ class GPQAInstanceDataset(InstanceDataset):
 
     def __len__(self) -> int:
         return self._length
+
+
+GPQAInstanceDatasetOpenAI = GPQAInstanceDataset
