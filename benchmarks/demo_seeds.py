@@ -61,7 +61,9 @@ def main() -> None:
     flags = parser.parse_args()
     seeds = range(flags.first_seed, flags.first_seed + flags.seeds)
     jobs = [(pistons, seed, flags.paradigm) for pistons in flags.pistons for seed in seeds]
-    print(f"{platform.machine()}, Python {platform.python_version()}, {flags.processes} process(es), {flags.paradigm}\n")
+    print(
+        f"{platform.machine()}, Python {platform.python_version()}, {flags.processes} process(es), {flags.paradigm}\n"
+    )
     print("| pistons | seed | untrained | trained | proposals accepted | training, s |\n|---|---|---|---|---|---|")
     rows: list[dict[str, Any]] = []
     with ProcessPoolExecutor(flags.processes) as pool:
@@ -72,7 +74,9 @@ def main() -> None:
                 f"| {row['accepted']} of 5 | {row['seconds']:.1f} |",
                 flush=True,
             )
-    print("\n| pistons | untrained, mean | trained, mean | >= 80 on | >= 60 on | training, median s |\n|---|---|---|---|---|---|")
+    print(
+        "\n| pistons | untrained, mean | trained, mean | >= 80 on | >= 60 on | training, median s |\n|---|---|---|---|---|---|"
+    )
     for pistons in flags.pistons:
         own = [row for row in rows if row["pistons"] == pistons]
         print(

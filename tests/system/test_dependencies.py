@@ -38,7 +38,7 @@ def imported_distributions() -> set[str]:
 def test_every_import_is_declared() -> None:
     extras = PROJECT["optional-dependencies"]
     declared = {normalized(line) for lines in (PROJECT["dependencies"], *extras.values()) for line in lines}
-    brought_along = {"gymnasium", "pydantic-core", "pygame-ce", "pymunk"}  # by pettingzoo[butterfly] and pydantic
+    brought_along = {"gymnasium", "httpx2", "pydantic-core", "pygame-ce", "pymunk"}  # by openai, pettingzoo, pydantic
     assert imported_distributions() <= declared | brought_along
 
 
