@@ -449,9 +449,7 @@ def test_files_of_the_earlier_system_are_read(tmp_path: Path) -> None:
     assert step.messages == (user("rules\nPiston index: #1"),)
     data = load_episode_dict(tmp_path)
     assert data["transitions"] == legacy()["transitions"]
-    assert {key: data[key] for key in KEYS if key != "gif_path"} == {
-        key: legacy()[key] for key in KEYS if key != "gif_path"
-    }
+    assert {key: data[key] for key in KEYS} == {key: legacy()[key] for key in KEYS}
 
 
 @pytest.mark.parametrize(

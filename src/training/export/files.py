@@ -82,7 +82,8 @@ def load_episode_dict(folder: Path) -> dict[str, Any]:
     data = episode_to_dict(decode(record, f"episode file {folder / 'episode.json'}"))
     as_written = ("num_pistons", "max_cycles", "agent_type", "action_mode", "token_stats")
     data |= {key: getattr(record, key) for key in as_written}
-    return data | {"gif_path": None if record.gif_path is None else str(folder / record.gif_path)}
+    gif = record.gif_path
+    return data | {"gif_path": str(folder / gif) if gif is not None and Path(gif).name == gif else gif}
 
 
 def episode_from_dict(data: Mapping[str, Any]) -> Episode:
