@@ -19,12 +19,12 @@ from textgrad_agents.engines.base import estimate_usage
 from textgrad_agents.errors import ConfigError, EngineReplyError
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, GenerateOptions
 from textgrad_agents.messages import Completion, Message, system, user
+from textgrad_agents.ops.content import user_message
 from textgrad_agents.session import current_session
 
 T = TypeVar("T")
 Content = str | Sequence[str | bytes]
 
-_SIGNATURES = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png", b"GIF8": "gif", b"RIFF": "webp"}
 _DATA_URL = re.compile(r"data:[\w/+.-]+;base64,")
 
 
@@ -128,7 +128,7 @@ def to_messages(content: Content, system_prompt: str | None = None) -> list[Mess
     messages = [system(system_prompt)] if system_prompt else []
     if isinstance(content, str):
         return [*messages, user(content)]
-    return [*messages, user([_part(piece) for piece in content])]
+    return [*messages, user_message(content)]
 
 
 def from_messages(messages: Sequence[Message]) -> tuple[str | list[str | bytes], str | None]:
@@ -139,25 +139,6 @@ def from_messages(messages: Sequence[Message]) -> tuple[str | list[str | bytes],
         return _pieces(rest[0].deserialized_content), system_prompt
     turns = [f"{message.role}:\n{message.text}" for message in rest]
     return "\n\n".join(turns), system_prompt
-
-
-def image_type(data: bytes) -> str:
-    """Kind of an image (jpeg, png, gif, webp) by its first bytes.
-
-    Raises:
-        ConfigError: none of these.
-    """
-    for signature, kind in _SIGNATURES.items():
-        if data.startswith(signature):
-            return kind
-    raise ConfigError(f"an image must be a JPEG, PNG, GIF or WebP file, got bytes that begin with {data[:8]!r}")
-
-
-def _part(piece: str | bytes) -> dict[str, Any]:
-    if isinstance(piece, str):
-        return {"type": "text", "text": piece}
-    url = f"data:image/{image_type(piece)};base64,{base64.b64encode(piece).decode()}"
-    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def _pieces(content: str | list[dict[str, Any]] | None) -> str | list[str | bytes]:

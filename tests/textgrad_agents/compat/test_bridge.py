@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from textgrad_agents.compat.bridge import Lent, as_engine, ask, from_messages, image_type, in_thread, to_messages
-from textgrad_agents.compat.textgrad.engine.base import EngineLM, ServedEngine
+from textgrad_agents.compat.bridge import Lent, as_engine, ask, from_messages, in_thread, to_messages
+from textgrad_agents.compat.engine_lm import EngineLM, ServedEngine
 from textgrad_agents.engines import ScriptedEngine
 from textgrad_agents.errors import ConfigError, EngineReplyError
 from textgrad_agents.messages import assistant, system, user
@@ -181,15 +181,3 @@ def test_asking_waits_for_the_text() -> None:
     engine = ScriptedEngine(["fine"], latency=0.01)
     assert ask(engine, "hi", "sys") == "fine"
     assert [message.role for message in engine.calls[0].messages] == ["system", "user"]
-
-
-@pytest.mark.parametrize(
-    ("data", "kind"), [(PNG, "png"), (JPEG, "jpeg"), (b"GIF89a..", "gif"), (b"RIFF1234WEBP", "webp")]
-)
-def test_kinds_of_images(data: bytes, kind: str) -> None:
-    assert image_type(data) == kind
-
-
-def test_other_bytes_are_no_image() -> None:
-    with pytest.raises(ConfigError, match="JPEG, PNG, GIF or WebP"):
-        image_type(b"hello")

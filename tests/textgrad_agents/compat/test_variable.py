@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import types
-import urllib.request
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from textgrad_agents.compat.textgrad.autograd import LLMCall
 from textgrad_agents.compat.textgrad.variable import Variable
 from textgrad_agents.errors import TextgradAgentsError
+from textgrad_agents.variables import images
 from textgrad_agents.variables.gradient import Gradient
 from textgrad_agents.variables.variable import Variable as CoreVariable
 
@@ -69,9 +70,11 @@ def test_an_image_from_a_url_by_httpx_where_that_is_installed(monkeypatch: pytes
 
 def test_an_image_from_a_url_by_the_standard_library_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: BytesIO(f"from {url}".encode()))
+    monkeypatch.setattr(
+        images, "urlopen", lambda request, timeout: BytesIO(b"\x89PNG\r\n\x1a\n" + request.full_url.encode())
+    )
     url = "http://pictures.test/a.png"
-    assert Variable(image_path=url, requires_grad=False, role_description="image").value == f"from {url}".encode()
+    assert Variable(image_path=url, requires_grad=False, role_description="image").value.endswith(url.encode())
 
 
 def test_a_result_of_what_requires_a_gradient_requires_one() -> None:
@@ -190,3 +193,13 @@ def test_predecessors_are_an_ordered_set() -> None:
 def test_a_leaf_has_no_grad_fn() -> None:
     assert var().get_grad_fn() is None
     assert var().grad_fn is None
+
+
+def test_an_attribute_error_of_an_engine_is_not_taken_for_a_missing_value() -> None:
+    def broken(prompt: str, system_prompt: str | None = None) -> str:
+        raise AttributeError("typo in the engine")
+
+    with pytest.raises(AttributeError, match="typo in the engine"):
+        _ = LLMCall(broken)(var("hi")).value
+    with pytest.raises(AttributeError, match="no attribute 'nowhere'"):
+        _ = var().nowhere

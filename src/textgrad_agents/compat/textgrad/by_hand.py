@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from textgrad_agents.compat.bridge import in_thread
-from textgrad_agents.compat.textgrad.engine.base import EngineLM, ServedEngine
+from textgrad_agents.compat.engine_lm import EngineLM, ServedEngine
 from textgrad_agents.compat.textgrad.views import Overlay, describe, overlaid
 from textgrad_agents.interfaces import Critic
 from textgrad_agents.ops.base import Op

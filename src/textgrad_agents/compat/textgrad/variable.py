@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-import urllib.request
 from collections.abc import Callable, Iterable
 from numbers import Integral
 from pathlib import Path
@@ -21,6 +20,7 @@ from textgrad_agents.errors import ConfigError, GraphError
 from textgrad_agents.ops.text import add
 from textgrad_agents.variables import graph
 from textgrad_agents.variables.gradient import Gradient, NumberTree
+from textgrad_agents.variables.images import fetch_image
 from textgrad_agents.variables.variable import Variable as CoreVariable
 
 _GRADIENT_FIELDS = frozenset(Gradient.__dataclass_fields__)
@@ -177,7 +177,7 @@ class Variable(CoreVariable[Any]):
         """Fields of the Gradient that this Variable stands for, where it stands for one."""
         if name in _GRADIENT_FIELDS and self.stands_for is not None:
             return self.value if name == "text" else getattr(self.stands_for, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return object.__getattribute__(self, name)  # raises as usual, or what the property of that name raised
 
     # -- graph ---------------------------------------------------------------------------------------------------
 
@@ -257,5 +257,4 @@ def _load(path: str) -> bytes:
         return Path(path).read_bytes()
     if importlib.util.find_spec("httpx") is not None:  # as TextGrad does; a program may have set it up or replaced it
         return importlib.import_module("httpx").get(path).content
-    with urllib.request.urlopen(path, timeout=60) as response:
-        return response.read()
+    return fetch_image(path)

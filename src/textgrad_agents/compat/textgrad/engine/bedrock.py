@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from textgrad_agents.compat.bridge import Content, image_type
-from textgrad_agents.compat.textgrad.engine.base import DEFAULT_SYSTEM_PROMPT, SAMPLING, EngineLM
+from textgrad_agents.compat.bridge import Content
+from textgrad_agents.compat.engine_lm import DEFAULT_SYSTEM_PROMPT, SAMPLING, EngineLM
+from textgrad_agents.compat.images import get_image_type_from_bytes
 
 
 class ChatBedrockEngine(EngineLM):
@@ -52,4 +53,4 @@ class ChatBedrockEngine(EngineLM):
 def _block(piece: str | bytes) -> dict[str, Any]:
     if isinstance(piece, str):
         return {"text": piece}
-    return {"image": {"format": image_type(piece), "source": {"bytes": piece}}}
+    return {"image": {"format": get_image_type_from_bytes(piece), "source": {"bytes": piece}}}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from textgrad_agents.compat.textgrad.engine.base import DEFAULT_SYSTEM_PROMPT
-from textgrad_agents.compat.textgrad.engine.hosted import HostedEngine
+from textgrad_agents.compat.engine_lm import DEFAULT_SYSTEM_PROMPT
+from textgrad_agents.compat.hosted import HostedEngine
 
 
 class ChatGroq(HostedEngine):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from textgrad_agents.compat.textgrad.engine.base import DEFAULT_SYSTEM_PROMPT, EngineLM
-from textgrad_agents.compat.textgrad.engine.hosted import HostedEngine
+from textgrad_agents.compat.engine_lm import DEFAULT_SYSTEM_PROMPT, EngineLM
+from textgrad_agents.compat.hosted import HostedEngine
 from textgrad_agents.errors import MissingKeyError
 
 __all__ = ["OLLAMA_BASE_URL", "AzureChatOpenAI", "ChatOpenAI", "EngineLM"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from textgrad_agents.compat.textgrad.engine.hosted import HostedEngine
+from textgrad_agents.compat.hosted import HostedEngine
 
 
 class ChatVLLM(HostedEngine):

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from textgrad_agents.compat.bridge import Content
-from textgrad_agents.compat.textgrad.engine.base import DEFAULT_SYSTEM_PROMPT
-from textgrad_agents.compat.textgrad.engine.base import EngineLM as BaseEngineLM
+from textgrad_agents.compat.engine_lm import DEFAULT_SYSTEM_PROMPT
+from textgrad_agents.compat.engine_lm import EngineLM as BaseEngineLM
 from textgrad_agents.errors import ConfigError
 
 

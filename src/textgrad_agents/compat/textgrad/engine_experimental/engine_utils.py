@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from textgrad_agents.compat.bridge import Content, to_messages
-from textgrad_agents.compat.textgrad.engine.engine_utils import get_image_type_from_bytes, is_jpeg, is_png
+from textgrad_agents.compat.images import get_image_type_from_bytes, is_jpeg, is_png
 
 __all__ = ["get_image_type_from_bytes", "is_jpeg", "is_png", "open_ai_like_formatting"]
 

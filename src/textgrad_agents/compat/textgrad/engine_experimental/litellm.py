@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from textgrad_agents.compat.bridge import Content
-from textgrad_agents.compat.textgrad.engine.base import DEFAULT_SYSTEM_PROMPT
+from textgrad_agents.compat.engine_lm import DEFAULT_SYSTEM_PROMPT
 from textgrad_agents.compat.textgrad.engine_experimental.base import EngineLM, cached
 from textgrad_agents.compat.textgrad.engine_experimental.engine_utils import open_ai_like_formatting
 from textgrad_agents.engines import ChatEngine, LLMConfig, Retried

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from textgrad_agents.compat.bridge import Content
-from textgrad_agents.compat.textgrad.engine.base import DEFAULT_SYSTEM_PROMPT
-from textgrad_agents.compat.textgrad.engine.base import EngineLM as BaseEngineLM
-from textgrad_agents.compat.textgrad.engine.local_model_openai_api import ChatExternalClient
-from textgrad_agents.compat.textgrad.engine.openai import ChatOpenAI
+from textgrad_agents.compat.client import ClientEngine
+from textgrad_agents.compat.engine_lm import DEFAULT_SYSTEM_PROMPT
+from textgrad_agents.compat.engine_lm import EngineLM as BaseEngineLM
+from textgrad_agents.compat.hosted import HostedEngine
 from textgrad_agents.compat.textgrad.engine_experimental.base import EngineLM, cached
 
 
@@ -32,7 +32,7 @@ class OpenAIEngine(EngineLM):
         self.inner: BaseEngineLM = self._inner()
 
     def _inner(self) -> BaseEngineLM:
-        return ChatOpenAI(self.model_string, self.system_prompt, self.is_multimodal)
+        return HostedEngine(self.model_string, self.system_prompt, self.is_multimodal)
 
     @cached
     def _generate_from_single_prompt(self, content: str, system_prompt: str | None = None, **kwargs: Any) -> str:
@@ -58,4 +58,4 @@ class OpenAICompatibleEngine(OpenAIEngine):
         super().__init__(model_string, system_prompt, is_multimodal, cache)
 
     def _inner(self) -> BaseEngineLM:
-        return ChatExternalClient(self.client, self.model_string, self.system_prompt, self.is_multimodal)
+        return ClientEngine(self.client, self.model_string, self.system_prompt, self.is_multimodal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from textgrad_agents.compat.textgrad.engine.base import DEFAULT_SYSTEM_PROMPT, ServedEngine
+from textgrad_agents.compat.engine_lm import DEFAULT_SYSTEM_PROMPT, ServedEngine
 from textgrad_agents.engines import ChatEngine, LLMConfig, Retried
 from textgrad_agents.engines.models.providers import PROVIDERS
 
