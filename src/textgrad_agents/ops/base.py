@@ -39,7 +39,6 @@ class Op:
 
     name: str = "Op"
     portable: ClassVar[bool] = False
-    _signature: Signature
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -195,6 +194,8 @@ class Op:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name})"
+
+    _signature = Signature(forward, skip_self=True)
 
 
 class FxnOp(Op):

@@ -39,8 +39,7 @@ def conversation(value: object, system_prompt: str | None = None) -> list[Messag
 
 def fingerprint(messages: Sequence[Message], *more: object) -> str:
     """A short text that equal requests share."""
-    content = [(one.role, one.content, one.name, one.tool_calls, one.tool_call_id) for one in messages]
-    return text_hash(repr((content, more)))
+    return text_hash(repr(([one.model_dump() for one in messages], more)))
 
 
 def _message(value: object) -> Message:

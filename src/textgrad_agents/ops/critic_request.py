@@ -92,8 +92,9 @@ def _plain(value: Any, images: list[bytes]) -> Any:
 def _message(message: Message) -> dict[str, Any]:
     """A message without what is not set; an image in it is named, its bytes are an input's."""
     fields = message.model_dump(exclude_none=True)
-    if isinstance(message.content, list):
-        fields["content"] = [one if one.get("type") == "text" else {"type": one.get("type")} for one in message.content]
+    parts = message.deserialized_content
+    if isinstance(parts, list):
+        fields["content"] = [one if one["type"] == "text" else {"type": one["type"]} for one in parts]
     return fields
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, EngineRole, GenerateOptions
-from textgrad_agents.messages import Completion, Message
+from textgrad_agents.messages import Completion, Message, ToolRequestMessage
 from textgrad_agents.ops.base import Op
 from textgrad_agents.ops.content import conversation, fingerprint
 from textgrad_agents.ops.feedback import criticised
@@ -200,6 +200,6 @@ class FormattedLLMCall(LLMCall):
         return (await self._ask(call, sent)).text
 
 
-def as_message(completion: Completion) -> Message:
-    """A reply as the message that goes into the conversation."""
-    return Message(role="assistant", content=completion.text or None, tool_calls=completion.tool_calls or None)
+def as_message(completion: Completion) -> ToolRequestMessage:
+    """A reply to a request with tools, as the message that goes into the conversation."""
+    return ToolRequestMessage(content=completion.text or None, tool_calls=list(completion.tool_calls))

@@ -10,7 +10,7 @@ from typing import Any
 from textgrad_agents.engines.factory import make_engine
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.interfaces import Engine, GenerateOptions
-from textgrad_agents.messages import Completion, Message
+from textgrad_agents.messages import Completion, Message, assistant
 from textgrad_agents.ops.base import Op
 from textgrad_agents.ops.content import conversation, fingerprint
 from textgrad_agents.ops.feedback import criticised, zeros
@@ -68,7 +68,7 @@ class LLMCallOp(Op):
         call.update("temperature", 1.0 if options.temperature is None else options.temperature)
         call.update("raw_logprob", reported_logprob(completion))
         call.update("logprob", await self._logprob(session, config, messages, options, completion))
-        return as_message(completion)
+        return as_message(completion) if tools else assistant(completion.text)
 
     async def _ask(
         self, session: Session, config: Mapping[str, Any], messages: list[Message], options: GenerateOptions
