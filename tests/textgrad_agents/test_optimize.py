@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from textgrad_agents.engines.scripted import ScriptedEngine
@@ -19,8 +20,10 @@ from textgrad_agents.errors import ConfigError, EngineAccessError, EngineError, 
 from textgrad_agents.interfaces import GenerateOptions
 from textgrad_agents.messages import Message, system, user
 from textgrad_agents.ops.base import Grads, Op
+from textgrad_agents.ops.llm import LLMCall
 from textgrad_agents.optim import TGD, Optimizer, Outcome, Proposal
 from textgrad_agents.optimize import Feedback, OptimizeResult, Round, aoptimize, contains, exact, optimize
+from textgrad_agents.optimize.metrics import as_feedback
 from textgrad_agents.seeds import derive_seed
 from textgrad_agents.session import Session, count_calls, current_session
 from textgrad_agents.variables.gradient import Gradient
@@ -69,10 +72,10 @@ class World:
     def __init__(self, seed: int, write: Callable[[dict[str, Any], int], str]) -> None:
         self.seed = seed
         self.roles: Counter[str] = Counter()
-        self.engine = ScriptedEngine(self._answer)
+        self.engine = ScriptedEngine(self.answer)
         self._write = write
 
-    def _answer(self, messages: Sequence[Message], options: GenerateOptions) -> str:
+    def answer(self, messages: Sequence[Message], options: GenerateOptions) -> str:
         self.roles[options.role] += 1
         if options.role == "optimizer":
             [block] = re.findall(r"^```json\n(.*?)\n```$", messages[1].text, re.MULTILINE | re.DOTALL)
@@ -374,6 +377,43 @@ def test_it_stops_when_nothing_is_left_to_improve() -> None:
     assert (result.score.mean, result.score.examples) == (1.0, 8)
 
 
+def test_it_stops_when_nothing_new_is_proposed() -> None:
+    class Stubborn(Optimizer):
+        async def propose(self) -> tuple[Proposal, ...]:
+            (one,) = self.parameters
+            return (Proposal(one, one.value, "\n".join(map(rule, TOPICS)), Outcome.PROPOSED),)
+
+    world, prompt = World(1, learner), prompt_variable()
+    result = run(world, prompt, plain_program(prompt), optimizer=Stubborn([prompt]), budget=5000)
+    assert result.stopped == "nothing new was proposed for any training example"
+    assert result.score.examples == result.initial_score.examples == 40
+
+
+def test_a_run_that_failed_is_tried_again() -> None:
+    world, prompt = World(1, learner), prompt_variable()
+    tries: Counter[tuple[str, str]] = Counter()
+
+    async def program(example: dict[str, str]) -> str:
+        tries[prompt.value, example["question"]] += 1
+        if tries[prompt.value, example["question"]] == 1 and "val" in example["question"]:
+            raise EngineReplyError("the reply is empty")
+        return await ask(prompt.value, example["question"])
+
+    run(world, prompt, program, parameters=[prompt], budget=400)
+    assert max(tries.values()) > 1
+
+
+def test_feedback_with_half_a_character_can_be_saved(tmp_path: Path) -> None:
+    prompt = prompt_variable()
+    engine = ScriptedEngine(World(1, learner).answer)
+    sets = questions("train", 8), questions("val", 8)
+    result = optimize(
+        plain_program(prompt), *sets, lambda *_: (0, "half \ud83d"), parameters=[prompt], engine=engine, budget=20
+    )
+    result.save(tmp_path / "result.json")
+    assert json.loads((tmp_path / "result.json").read_text())["rounds"][0]["changes"][0]["feedback"][0] == "half ?"
+
+
 def test_the_same_seed_gives_the_same_result() -> None:
     def once(seed: int) -> OptimizeResult:
         world, prompt = World(4, learner), prompt_variable()
@@ -503,6 +543,7 @@ def test_too_few_examples_are_refused(train: list[int], val: list[int], gate: An
 
 def test_exact_and_contains() -> None:
     assert exact()(" 4\n", {"answer": 4}).score == 1
+    assert as_feedback(np.bool_(True)) == as_feedback(np.float32(1)) == as_feedback((1, "")) == Feedback(1.0)
     assert exact("y")("the 4", {"y": "4"}) == Feedback(0.0, "The output must be exactly '4', it was 'the 4'.")
     assert contains()("it is 4!", {"answer": "4"}).score == 1
     assert contains("y")("5", {"y": "4"}) == Feedback(0.0, "The output must contain '4', it was '5'.")
@@ -558,3 +599,24 @@ def test_calls_are_counted_across_tasks_and_threads_and_refused_beyond_the_limit
         assert model("outside").value == "reply"
     assert (inner.made, inner.left, inner.refused) == (3, 0, True)
     assert (outer.refused, len(engine.calls)) == (False, 4)
+
+
+def test_a_model_call_of_the_library_gets_its_gradient_from_a_critic() -> None:
+    """LLMCall as the program: metric -> critic -> prompt -> optimizer, and one critic call per imperfect example."""
+    world, prompt = World(2, learner), prompt_variable()
+
+    def answer(messages: Sequence[Message], options: GenerateOptions) -> str:
+        if options.role != "critic":
+            return world.answer(messages, options)
+        world.roles["critic"] += 1
+        [block] = re.findall(r"^```json\n(.*?)\n```$", messages[1].text, re.MULTILINE | re.DOTALL)
+        [wanted] = re.findall(r"For \w+, count them twice\.", json.dumps(json.loads(block)["feedback"]))
+        opening, closing = re.findall(r"</?GRADIENTS_\w+>", messages[1].text)[-2:]
+        return opening + json.dumps({"system_prompt": f"Tell it: {wanted}"}) + closing
+
+    world.engine = ScriptedEngine(answer)
+    model = LLMCall(system_prompt=prompt)
+    result = run(world, prompt, lambda example: model(example["question"]), budget=400)
+    assert quality(prompt.value) > 0.6
+    assert world.roles["critic"] > 0
+    assert result.rounds[0].changes[0].feedback[0].startswith("Tell it: For ")

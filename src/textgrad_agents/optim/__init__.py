@@ -1,5 +1,6 @@
 """Optimizers: from the gradients of parameters to better values."""
 
+from textgrad_agents.optim.acceptance import SequentialTest
 from textgrad_agents.optim.ape import APE
 from textgrad_agents.optim.base import Optimizer
 from textgrad_agents.optim.chained import ChainedOptimizer
@@ -33,6 +34,7 @@ __all__ = [
     "Outcome",
     "PlaceholdersKept",
     "Proposal",
+    "SequentialTest",
     "StepReport",
     "TextualGradientDescent",
 ]

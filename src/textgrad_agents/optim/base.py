@@ -59,7 +59,13 @@ class Optimizer(ABC):
         return StepReport(tuple(proposals))
 
     def reject(self, proposals: Sequence[Proposal], reason: str) -> StepReport:
-        """Say that proposals were tried and not taken, so that they are not made again; the parameters stay."""
+        """Say that proposals were tried and not taken, so that they are not made again; the parameters stay.
+
+        Raises:
+            ProposalError: a parameter is not this optimizer's.
+        """
+        for proposal in proposals:
+            self._check_owner(proposal)
         proposals = tuple(one.rejected(reason) if one.outcome is Outcome.PROPOSED else one for one in proposals)
         self._remember(proposals)
         return StepReport(proposals)
@@ -96,10 +102,13 @@ class Optimizer(ABC):
         return report
 
     def _check(self, proposal: Proposal) -> None:
-        if not any(proposal.parameter is one for one in self.parameters):
-            raise ProposalError(f"the proposal is about {proposal.name!r}, which is no parameter of this optimizer")
+        self._check_owner(proposal)
         if proposal.outcome is Outcome.PROPOSED and proposal.parameter.value != proposal.old:
             raise ProposalError(f"{proposal.name!r} has changed since the proposal was made; call propose() again")
+
+    def _check_owner(self, proposal: Proposal) -> None:
+        if not any(proposal.parameter is one for one in self.parameters):
+            raise ProposalError(f"the proposal is about {proposal.name!r}, which is no parameter of this optimizer")
 
     def _remember(self, proposals: Sequence[Proposal]) -> None:  # noqa: B027 (a default, not a gap)
         """Learn from what became of proposals; subclasses that show past attempts to their model override this."""

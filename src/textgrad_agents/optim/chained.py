@@ -38,6 +38,8 @@ class ChainedOptimizer(Optimizer):
 
     def reject(self, proposals: Sequence[Proposal], reason: str) -> StepReport:
         """Each proposal is rejected by the optimizer that has its parameter."""
+        for one in proposals:
+            self._check_owner(one)
         return _joined([optimizer.reject(_of(optimizer, proposals), reason) for optimizer in self.optimizers])
 
     async def astep(self) -> StepReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, ParamSpec, TypeVar, get_args
@@ -98,11 +99,11 @@ async def aoptimize(
 
 
 def _sync(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
+    @functools.wraps(function)
     def door(*args: P.args, **kwargs: P.kwargs) -> R:
         return current_session().portal.run(function(*args, **kwargs))
 
     door.__name__ = door.__qualname__ = function.__name__.removeprefix("a")
-    door.__doc__ = function.__doc__
     return door
 
 

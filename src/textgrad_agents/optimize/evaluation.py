@@ -76,18 +76,19 @@ class Evaluator:
         self._known: dict[tuple[str, ExampleId], Evaluation] = {}
 
     async def evaluate(self, ids: Sequence[ExampleId]) -> list[Evaluation]:
-        """Score examples; what is known already is not run again.
+        """Score examples; what has a score already is not run again.
 
         Raises:
             EngineError: no engine call is served any more.
         """
         version = self._version()
-        missing = [one for one in ids if (version, one) not in self._known]
+        known = {one: self._known[version, one] for one in ids if (version, one) in self._known}
+        missing = [one for one in ids if one not in known]
         with eval_mode():
             runs = await together(self._run(one) for one in missing)
-        for one, (evaluation, _) in zip(missing, runs, strict=True):
-            self._known[version, one] = evaluation
-        return [self._known[version, one] for one in ids]
+        self._keep(version, missing, runs)
+        known.update(zip(missing, (evaluation for evaluation, _ in runs), strict=True))
+        return [known[one] for one in ids]
 
     async def record(self, ids: Sequence[ExampleId]) -> list[tuple[Evaluation, Variable[Any] | None]]:
         """Run examples anew, and give the program's result as it stands in the graph (None if it stands in none).
@@ -98,14 +99,20 @@ class Evaluator:
         version = self._version()
         with train_mode():
             runs = await together(self._run(one) for one in ids)
-        for one, (evaluation, _) in zip(ids, runs, strict=True):
-            self._known.setdefault((version, one), evaluation)
+        self._keep(version, ids, runs)
         return runs
 
     def scores(self, version: str, ids: Sequence[ExampleId]) -> list[float]:
         """The scores that are known of a version."""
         found = (self._known.get((version, one)) for one in ids)
         return [one.score for one in found if one is not None and one.score is not None]
+
+    def _keep(
+        self, version: str, ids: Sequence[ExampleId], runs: Sequence[tuple[Evaluation, Variable[Any] | None]]
+    ) -> None:
+        for one, (evaluation, _) in zip(ids, runs, strict=True):
+            if not evaluation.error:
+                self._known.setdefault((version, one), evaluation)
 
     async def _run(self, where: ExampleId) -> tuple[Evaluation, Variable[Any] | None]:
         kind, place = where

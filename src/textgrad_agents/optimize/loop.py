@@ -11,7 +11,7 @@ and the optimizer's calls, the same minibatch with the proposal, and the validat
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,9 @@ from textgrad_agents.optimize.result import Change, Decision, OptimizeResult, Ro
 from textgrad_agents.optimize.running import names_of
 from textgrad_agents.seeds import derive_seed
 from textgrad_agents.session import CallCount
+from textgrad_agents.variables.call import BackwardContext, CallID
 from textgrad_agents.variables.gradient import Gradient, NumberTree
-from textgrad_agents.variables.graph import BackwardContext, CallID, abackward
+from textgrad_agents.variables.graph import abackward
 from textgrad_agents.variables.modes import train_mode
 from textgrad_agents.variables.variable import Variable
 
@@ -81,6 +82,7 @@ class Loop:
         self._best: Values = self._initial
         self._draft: Values = self._initial
         self._perfect = 0  # training examples in a row that left nothing to improve
+        self._idle = 0  # training examples in a row that cost no call
 
     async def run(self) -> OptimizeResult:
         """Go on until the budget is spent or nothing is left to improve."""
@@ -107,13 +109,18 @@ class Loop:
 
     async def _improve(self) -> str:
         """Rounds; gives the reason to stop."""
+        everything = len(self._examples["train"])
         while self._count.left > 0:
+            before = self._count.made
             done = await self._round(len(self._rounds))
             self._rounds.append(done)
             if self._settings.progress is not None:
                 self._settings.progress(done)
-            if self._perfect >= len(self._examples["train"]):
+            self._idle = 0 if self._count.made > before else self._idle + len(done.examples)
+            if self._perfect >= everything:
                 return "every training example is perfect"
+            if self._idle >= everything:
+                return "nothing new was proposed for any training example"
         return self._spent()
 
     async def _complete(self) -> str:
@@ -124,7 +131,7 @@ class Loop:
                 await self._evaluator.evaluate(self._val)
         return ""
 
-    async def _unless_spent(self, work: Callable[[], Any]) -> str:
+    async def _unless_spent(self, work: Callable[[], Coroutine[Any, Any, str]]) -> str:
         try:
             return await work()
         except EngineError:
@@ -189,7 +196,7 @@ class Loop:
             text=proposal.new if proposal.outcome is Outcome.PROPOSED else proposal.refused,
             reason=proposal.reason,
             model=proposal.model,
-            feedback=tuple(gradient.text or "" for gradient in proposal.gradients),
+            feedback=tuple(_writable(gradient.text or "") for gradient in proposal.gradients),
         )
 
     async def _learn(self, ids: Sequence[ExampleId]) -> list[Evaluation]:
@@ -327,6 +334,11 @@ def _together(losses: list[Any]) -> list[Any]:
 
 _minibatch = FxnOp(_together, "minibatch")
 """Many losses as one, so that one backward runs them all at once."""
+
+
+def _writable(text: str) -> str:
+    """The same text without halves of characters, which no file can hold."""
+    return text.encode(errors="replace").decode()
 
 
 def _differences(ours: Sequence[Evaluation], theirs: Sequence[Evaluation]) -> list[float]:

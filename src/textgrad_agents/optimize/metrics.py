@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, TypeAlias, cast
 
+import numpy as np
+
 from textgrad_agents.errors import ConfigError
 
 
@@ -58,17 +60,23 @@ def _expected(example: Mapping[str, Any], field: str) -> str:
     return str(example[field]).strip()
 
 
+_NUMBERS: tuple[Any, ...] = (Real, np.bool_)
+
+
 def as_feedback(value: Any) -> Feedback:
     """Read what a metric returned.
 
     Raises:
         ConfigError: it is not a finite number, with or without a text.
     """
-    feedback = Feedback(float(value)) if isinstance(value, Real) else value
-    if isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2:
-        feedback = Feedback(*cast("tuple[Any, Any]", value))
-    if not isinstance(feedback, Feedback) or not isinstance(feedback.score, Real) or not math.isfinite(feedback.score):
+    if isinstance(value, Feedback):
+        score, text = value.score, value.text
+    elif isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2:
+        score, text = cast("tuple[Any, Any]", value)
+    else:
+        score, text = value, ""
+    if not isinstance(score, _NUMBERS) or not math.isfinite(score):
         raise ConfigError(
             f"a metric must return a finite number, (number, text) or Feedback(number, text), it returned {value!r}"
         )
-    return Feedback(float(feedback.score), str(feedback.text))
+    return Feedback(float(score), str(text))

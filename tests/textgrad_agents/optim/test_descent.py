@@ -459,8 +459,9 @@ def test_a_proposal_about_another_parameter_is_not_applied() -> None:
     mine, other = parameter("old", name="mine"), parameter("old", "f", name="other")
     engine = answering(lambda data: "new")
     proposals = asyncio.run(TGD([other], engine=engine).propose())
-    with pytest.raises(ProposalError, match="'other'"):
-        TGD([mine], engine=engine).apply(proposals)
+    for settle in (TGD([mine], engine=engine).apply, lambda some: TGD([mine], engine=engine).reject(some, "worse")):
+        with pytest.raises(ProposalError, match="'other'"):
+            settle(proposals)
 
 
 def test_a_rejected_proposal_is_shown_and_the_next_question_is_another() -> None:
