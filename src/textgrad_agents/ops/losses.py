@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, GenerateOptions
@@ -235,9 +235,9 @@ class RewardLoss(Op):
         return self._scored(await judged, call)
 
     def _scored(self, judged: Any, call: OpCall) -> float:
-        score, feedback = judged if isinstance(judged, tuple) else (judged, "")  # pyright: ignore[reportUnknownVariableType]
+        score, feedback = judged if _is_pair(judged) else (judged, "")
         try:
-            score = float(score)  # pyright: ignore[reportUnknownArgumentType]
+            score = float(score)
         except (TypeError, ValueError):
             score = math.nan
         if math.isnan(score) or not isinstance(feedback, str):
@@ -265,6 +265,10 @@ class RewardLoss(Op):
         text = ctx.get("feedback") or f"It scored {score:g}{best}."
         said = Gradient(text=text, context=f"Score: {score:g}{best}", origin=self.name, used_as="score")
         return [None] * len(input_args), {"prediction": with_words(0.0, (*ctx.feedback, said))}
+
+
+def _is_pair(judged: Any) -> TypeGuard[tuple[Any, Any]]:
+    return isinstance(judged, tuple) and len(cast("tuple[Any, ...]", judged)) == 2
 
 
 def _given(prediction: Any, score: float, feedback: str = "") -> tuple[float, str]:
