@@ -22,22 +22,11 @@ _FINISH: Mapping[str, Finish] = {
 
 def to_wire(message: Message) -> dict[str, Any]:
     """One message of a request."""
-    wire: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.name is not None:
-        wire["name"] = message.name
-    if message.tool_call_id is not None:
-        wire["tool_call_id"] = message.tool_call_id
-    if message.tool_calls:
-        wire["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": call.type,
-                "function": {"name": call.function.name, "arguments": json.dumps(call.function.arguments)},
-            }
-            for call in message.tool_calls
-        ]
-    elif message.content is None:
-        wire["content"] = ""
+    wire = {"content": None} | message.model_dump(exclude_none=True, by_alias=True)
+    if not message.tool_calls:
+        wire.pop("tool_calls", None)
+        if wire["content"] is None:
+            wire["content"] = ""
     return wire
 
 
@@ -209,4 +198,5 @@ def _object(value: object) -> Mapping[str, Any]:
 
 
 def _has_more_than_text(message: Message) -> bool:
-    return isinstance(message.content, list) and any(part.get("type") != "text" for part in message.content)
+    parts = message.deserialized_content
+    return isinstance(parts, list) and any(part["type"] != "text" for part in parts)

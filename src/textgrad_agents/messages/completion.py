@@ -1,78 +1,21 @@
-"""Messages to a model and what comes back.
+"""What an engine returns: the reply, its tokens, its cost in tokens.
 
-`Message` is the chat wire form. `Completion`, `Usage` and `TokenTrace` are what an engine returns; the trace is numpy
-only, so that engines and learners share it without meeting.
+The trace is numpy only, so that engines and learners share it without meeting.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from textgrad_agents.messages.calls import ToolCall
 
-Role = Literal["system", "user", "assistant", "tool"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "refusal"]
-
-
-class ToolCallFunction(BaseModel):
-    """Name and arguments of a called tool."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    arguments: dict[str, Any] = {}
-
-
-class ToolCall(BaseModel):
-    """One tool call of an assistant message."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    type: Literal["function"] = "function"
-    function: ToolCallFunction
-
-
-class Message(BaseModel):
-    """One chat message.
-
-    `content` is a text, or a list of parts (``{"type": "text", …}``, ``{"type": "image_url", …}``), or None for an
-    assistant message that only calls tools.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    role: Role = "user"
-    content: str | list[dict[str, Any]] | None = None
-    name: str | None = None
-    tool_calls: tuple[ToolCall, ...] | None = None
-    tool_call_id: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The text of the message; image parts are left out."""
-        if isinstance(self.content, list):
-            return "\n".join(part["text"] for part in self.content if part.get("type") == "text")
-        return self.content or ""
-
-
-def system(text: str) -> Message:
-    """A system message."""
-    return Message(role="system", content=text)
-
-
-def user(content: str | list[dict[str, Any]]) -> Message:
-    """A user message."""
-    return Message(role="user", content=content)
-
-
-def assistant(text: str) -> Message:
-    """An assistant message."""
-    return Message(role="assistant", content=text)
 
 
 @dataclass(frozen=True, slots=True)
