@@ -55,7 +55,9 @@ def messages(draw: st.DrawFn, observation: str) -> Message:
         case 1:
             return user(f"{draw(text)}{observation}{draw(text)}")
         case 2:
-            return user([{"type": "text", "text": observation}])
+            return Message(
+                content=draw(json_values), info=draw(st.none() | objects), cache_breakpoint=draw(st.booleans())
+            )
         case _:
             return Message(
                 role="assistant", content=draw(st.none() | text), tool_calls=(draw(calls),), name=draw(st.none() | text)

@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from textgrad_agents.errors import FileFormatError
 from textgrad_agents.messages import Message, Usage
@@ -140,17 +140,16 @@ class _Reader:
         )
 
     def _message(self, entry: MessageEntry, observation: str = "") -> Message:
-        content: str | list[dict[str, Any]] | None = entry.content
-        if entry.lines is not None:
-            content = self._text(entry.lines)
-        elif entry.around is not None:
-            content = observation.join(entry.around)
+        content = None if entry.lines is None else self._text(entry.lines)
         return Message(
             role=entry.role,
-            content=content,
+            content=content if entry.around is None else observation.join(entry.around),
             name=entry.name,
             tool_calls=entry.tool_calls,
             tool_call_id=entry.tool_call_id,
+            content_is_json_str=entry.content_is_json_str,
+            info=entry.info,
+            cache_breakpoint=entry.cache_breakpoint,
         )
 
 

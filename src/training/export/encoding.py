@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -158,7 +159,7 @@ class _Prompts:
         self._lines = lines
         self.messages: list[dict[str, Any]] = []
         self.prompts: list[list[int]] = []
-        self._messages: dict[Any, int] = {}
+        self._messages: dict[object, int] = {}
         self._prompts: dict[tuple[int, ...], int] = {}
 
     def reference(self, step: Step) -> str:
@@ -170,24 +171,33 @@ class _Prompts:
         return f"prompts[{number}]"
 
     def _number(self, message: Message, observation: str) -> int:
-        content = message.deserialized_content
-        around = tuple(content.split(observation)) if isinstance(content, str) and observation else ()
-        plain = message.name is None and message.tool_calls is None and message.tool_call_id is None
-        if isinstance(content, str) and plain:
-            key: Any = (message.role, around if len(around) > 1 else content)
-        else:
-            key = (message.model_dump_json(), around)
+        content = message.content or ""
+        around = content.split(observation) if observation else [content]
+        besides = _besides(message)
+        said = tuple(around) if len(around) > 1 else message.content
+        key = (message.role, said, json.dumps(besides) if besides else "")
         number = self._messages.setdefault(key, len(self.messages))
         if number == len(self.messages):
-            entry = message.model_dump(mode="json", exclude_none=True)
+            entry: dict[str, Any] = {"role": message.role}
             if len(around) > 1:
-                entry["around"] = list(around)
-                del entry["content"]
-            elif isinstance(content, str):
+                entry["around"] = around
+            elif message.content is not None:
                 entry["lines"] = self._lines.of(content)
-                del entry["content"]
-            self.messages.append(entry)
+            self.messages.append(entry | besides)
         return number
+
+
+def _besides(message: Message) -> dict[str, Any]:
+    """What a message has besides its role and its text."""
+    fields: dict[str, Any] = {
+        "name": message.name,
+        "tool_calls": message.tool_calls and [call.model_dump(mode="json") for call in message.tool_calls],
+        "tool_call_id": message.tool_call_id,
+        "content_is_json_str": message.content_is_json_str or None,
+        "info": message.info,
+        "cache_breakpoint": message.cache_breakpoint or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _common_rewards(episode: Episode) -> list[float | None]:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from textgrad_agents.errors import FileFormatError
-from textgrad_agents.messages import ToolCall
+from textgrad_agents.messages import Role, ToolCall
 from textgrad_agents.trajectory import Credit
 from textgrad_agents.validation import explain, short
 
@@ -75,15 +75,17 @@ class AgentColumns(_Model):
 
 
 class MessageEntry(_Model):
-    """A message. Its text is `content`, or `lines` by number, or what stood `around` the observation."""
+    """A message. Its text is `lines` by number, or what stood `around` the observation; a message may have none."""
 
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str | list[dict[str, Any]] | None = None
+    role: Role
     lines: tuple[Index, ...] | None = None
     around: tuple[str, ...] | None = None
     name: str | None = None
     tool_calls: tuple[ToolCall, ...] | None = None
     tool_call_id: str | None = None
+    content_is_json_str: Flag = False
+    info: Values | None = None
+    cache_breakpoint: Flag = False
 
 
 class EpisodeRecord(_Model):
