@@ -60,23 +60,24 @@ def _expected(example: Mapping[str, Any], field: str) -> str:
     return str(example[field]).strip()
 
 
-_NUMBERS: tuple[Any, ...] = (Real, np.bool_)
-
-
 def as_feedback(value: Any) -> Feedback:
     """Read what a metric returned.
 
     Raises:
         ConfigError: it is not a finite number, with or without a text.
     """
+    parts = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (value, "")
     if isinstance(value, Feedback):
-        score, text = value.score, value.text
-    elif isinstance(value, tuple) and len(cast("tuple[Any, ...]", value)) == 2:
-        score, text = cast("tuple[Any, Any]", value)
-    else:
-        score, text = value, ""
-    if not isinstance(score, _NUMBERS) or not math.isfinite(score):
+        parts = (value.score, value.text)
+    score = _finite(parts[0]) if len(parts) == 2 else None
+    if score is None:
         raise ConfigError(
             f"a metric must return a finite number, (number, text) or Feedback(number, text), it returned {value!r}"
         )
-    return Feedback(float(score), str(text))
+    return Feedback(score, str(parts[1]))
+
+
+def _finite(value: Any) -> float | None:
+    plain: Any = cast("Any", value).item() if isinstance(value, np.generic) else value
+    number = float(plain) if isinstance(plain, Real) else math.nan
+    return number if math.isfinite(number) else None
