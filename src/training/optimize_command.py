@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from argparse import ArgumentDefaultsHelpFormatter, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -80,11 +80,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(
-        prog="textgrad-agents optimize",
-        description="Improve a prompt file with examples from a JSONL file.",
-        formatter_class=ArgumentDefaultsHelpFormatter,
-    )
+    description = "Improve a prompt file with examples from a JSONL file."
+    parser = Parser(prog="textgrad-agents optimize", description=description)
     add = parser.add_argument
     add("prompt_file", type=Path, metavar="PROMPT_FILE", help="the prompt; with {fields} in it, a template")
     add("--data", type=Path, required=True, metavar="FILE.jsonl", help="examples, one JSON object per line")
@@ -93,16 +90,21 @@ def _parser() -> Parser:
     add("--optimizer_model", metavar="MODEL", help="who rewrites the prompt, if it is another")
     add("--base_url", metavar="URL", help="server of the models, if it is another than their own")
     add("--api_key_env", metavar="NAME", help="environment variable that holds the key")
-    add("--input_field", default="question", metavar="NAME", help="what the user says, for a prompt without {fields}")
-    add("--answer_field", default="answer", metavar="NAME", help="the expected answer, for exact and contains")
-    add("--role", default="prompt of a language model", help="what the prompt is for, in words")
-    add("--budget_calls", type=int, default=500, metavar="N", help="most model calls in all")
-    add("--val_fraction", type=float, default=0.5, metavar="F", help="share of the examples that decide")
-    add("--gate", choices=get_args(GateName), default="sequential", help="when a new prompt is taken")
-    add("--minibatch", type=int, default=4, metavar="N", help="examples per round")
-    add("--concurrency", type=int, default=16, metavar="N", help="most calls at once")
-    add("--seed", type=int, default=0)
-    add("--out", type=Path, metavar="FILE", help="where the better prompt goes (PROMPT_FILE with .optimized)")
+    add(
+        "--input_field",
+        default="question",
+        metavar="NAME",
+        help="field that the user says, for a prompt without {fields} (%(default)s)",
+    )
+    add("--answer_field", default="answer", metavar="NAME", help="field to compare with (%(default)s)")
+    add("--role", default="prompt of a language model", help="what the prompt is for, in words (%(default)s)")
+    add("--budget_calls", type=int, default=500, metavar="N", help="most model calls in all (%(default)s)")
+    add("--val_fraction", type=float, default=0.5, metavar="F", help="share of examples that decide (%(default)s)")
+    add("--gate", choices=get_args(GateName), default="sequential", help="when a prompt is taken (%(default)s)")
+    add("--minibatch", type=int, default=4, metavar="N", help="examples per round (%(default)s)")
+    add("--concurrency", type=int, default=16, metavar="N", help="most calls at once (%(default)s)")
+    add("--seed", type=int, default=0, help="order of the examples and seeds of all calls (%(default)s)")
+    add("--out", type=Path, metavar="FILE", help="where the better prompt goes (beside PROMPT_FILE)")
     add("--write", action="store_true", help="also replace PROMPT_FILE if a better prompt is found")
     return parser
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from textgrad_agents.errors import ConfigError
 from textgrad_agents.interfaces import GenerateOptions
 from textgrad_agents.messages import system, user
-from textgrad_agents.optim.constraints import placeholders, template_fields
+from textgrad_agents.ops.template import fill
+from textgrad_agents.optim.constraints import template_fields
 from textgrad_agents.optimize.running import Program
 from textgrad_agents.seeds import derive_seed
 from textgrad_agents.session import current_session
@@ -38,18 +38,3 @@ def asking(prompt: Variable[str], input_field: str = "question") -> Program:
         return completion.text
 
     return program
-
-
-def fill(template: str, example: Mapping[str, Any]) -> str:
-    """`template` with each ``{name}`` replaced by that field of `example`.
-
-    Raises:
-        ConfigError: a placeholder is no field's plain name. (A model may have written the template, so attributes and
-            items of values are out of its reach.)
-    """
-    for name in sorted(placeholders(template) or ()):
-        if name not in example:
-            raise ConfigError(
-                f"the prompt's placeholder {{{name}}} is no field of the example; it has {sorted(example)}"
-            )
-    return template.format(**example)

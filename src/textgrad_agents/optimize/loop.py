@@ -16,20 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from textgrad_agents.errors import EngineError
-from textgrad_agents.ops.base import FxnOp, Grads, Op
 from textgrad_agents.optim.base import Optimizer
 from textgrad_agents.optim.proposals import Outcome, Proposal
 from textgrad_agents.optimize.evaluation import Evaluation, Evaluator, ExampleId, version_of
 from textgrad_agents.optimize.gate import GateName, Verdict, judge
-from textgrad_agents.optimize.result import Change, Decision, OptimizeResult, Round, Score
+from textgrad_agents.optimize.result import Decision, OptimizeResult, Round, Score, change_of
 from textgrad_agents.optimize.running import names_of
+from textgrad_agents.optimize.teaching import teach, teaches
 from textgrad_agents.seeds import derive_seed
 from textgrad_agents.session import CallCount
-from textgrad_agents.variables.call import BackwardContext, CallID
-from textgrad_agents.variables.gradient import Gradient, NumberTree
-from textgrad_agents.variables.graph import abackward
-from textgrad_agents.variables.modes import train_mode
-from textgrad_agents.variables.variable import Variable
 
 GATE_CHUNK = 8
 """Validation examples that the gate runs at once before it looks at the evidence."""
@@ -150,7 +145,7 @@ class Loop:
         scores = [one.score for one in evaluations if one.score is not None]
         proposals, verdict = (), Verdict(False, "nothing to improve in this minibatch")
         self._perfect += len(ids)
-        if any(self._teaches(one) for one in evaluations):
+        if any(teaches(one, self._settings.perfect) for one in evaluations):
             self._perfect = 0
             proposals = await self._optimizer.propose()
             verdict = await self._decide(proposals, ids, evaluations)
@@ -160,7 +155,7 @@ class Loop:
             number=number,
             examples=tuple(place for _, place in ids),
             score=Score(sum(scores) / len(scores) if scores else None, len(scores)),
-            changes=tuple(self._change(one) for one in proposals),
+            changes=tuple(change_of(one, self._names[id(one.parameter)]) for one in proposals),
             parent=version_of(parent),
             version=version_of(candidate),
             decision=decision,
@@ -189,16 +184,6 @@ class Loop:
             return "accepted"
         return "draft" if verdict.ahead else "rejected"
 
-    def _change(self, proposal: Proposal) -> Change:
-        return Change(
-            parameter=self._names[id(proposal.parameter)],
-            outcome=str(proposal.outcome),
-            text=proposal.new if proposal.outcome is Outcome.PROPOSED else proposal.refused,
-            reason=proposal.reason,
-            model=proposal.model,
-            feedback=tuple(_writable(gradient.text or "") for gradient in proposal.gradients),
-        )
-
     async def _learn(self, ids: Sequence[ExampleId]) -> list[Evaluation]:
         """Run a minibatch and let what it teaches reach the parameters."""
         self._optimizer.zero_grad()
@@ -210,30 +195,9 @@ class Loop:
         evaluations = [evaluation for evaluation, _ in runs]
         if all(one.error for one in evaluations):
             raise EngineError(f"the program failed on all {len(ids)} examples, first with: {evaluations[0].error}")
-        losses: list[Variable[Any]] = []
-        for (kind, place), (evaluation, graph) in zip(ids, runs, strict=True):
-            if not self._teaches(evaluation):
-                continue
-            if graph is not None:
-                losses.append(_Judged(evaluation, self._words(evaluation))(graph))
-                continue
-            context = f"Example: {self._examples[kind][place]}\nOutput: {evaluation.output}"
-            for one in self._optimizer.parameters:
-                one.add_gradient(
-                    Gradient(self._words(evaluation), origin="metric", context=context, used_as="the program")
-                )
-        if losses:
-            with train_mode():
-                await abackward(_minibatch(losses))
+        examples = [self._examples[kind][place] for kind, place in ids]
+        await teach(runs, examples, self._optimizer.parameters, perfect=self._settings.perfect)
         return evaluations
-
-    def _teaches(self, evaluation: Evaluation) -> bool:
-        return evaluation.score is not None and evaluation.score < self._settings.perfect
-
-    def _words(self, evaluation: Evaluation) -> str:
-        assert evaluation.feedback is not None
-        score, text = evaluation.feedback.score, evaluation.feedback.text
-        return text or f"The output scored {score:g}; {self._settings.perfect:g} is perfect."
 
     # -- deciding ------------------------------------------------------------------------------------------------
 
@@ -301,44 +265,6 @@ class Loop:
         places = range(number * size, number * size + size)
         epochs = {place // length: self._shuffled("train", place // length) for place in places}
         return list(dict.fromkeys(epochs[place // length][place % length] for place in places))
-
-
-class _Judged(Op):
-    """The metric as an op: the words of its feedback are the gradient of the program's output."""
-
-    name = "metric"
-
-    def __init__(self, evaluation: Evaluation, words: str) -> None:
-        self._score = evaluation.score
-        self._words = words
-
-    def forward(self, output: Any) -> float | None:
-        """The score that the metric gave."""
-        return self._score
-
-    def backward(
-        self,
-        ctx: BackwardContext,
-        input_args: list[Any],
-        input_kwargs: dict[str, Any],
-        grad_output: NumberTree,
-        call_id: CallID,
-    ) -> Grads:
-        """The words that the metric gave."""
-        return [], {"output": Gradient(self._words)}
-
-
-def _together(losses: list[Any]) -> list[Any]:
-    return losses
-
-
-_minibatch = FxnOp(_together, "minibatch")
-"""Many losses as one, so that one backward runs them all at once."""
-
-
-def _writable(text: str) -> str:
-    """The same text without halves of characters, which no file can hold."""
-    return text.encode(errors="replace").decode()
 
 
 def _differences(ours: Sequence[Evaluation], theirs: Sequence[Evaluation]) -> list[float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from textgrad_agents.files import write_json
+from textgrad_agents.optim.proposals import Outcome, Proposal
 
 SCHEMA_VERSION = 1
 
@@ -120,3 +121,20 @@ class OptimizeResult:
             OSError: the file cannot be written.
         """
         write_json(Path(path), {"schema_version": SCHEMA_VERSION, **asdict(self)})
+
+
+def change_of(proposal: Proposal, name: str) -> Change:
+    """The record of a proposal for the parameter of that name."""
+    return Change(
+        parameter=name,
+        outcome=str(proposal.outcome),
+        text=proposal.new if proposal.outcome is Outcome.PROPOSED else proposal.refused,
+        reason=proposal.reason,
+        model=proposal.model,
+        feedback=tuple(_writable(gradient.text or "") for gradient in proposal.gradients),
+    )
+
+
+def _writable(text: str) -> str:
+    """The same text without halves of characters, which no file can hold."""
+    return text.encode(errors="replace").decode()
