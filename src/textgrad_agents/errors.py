@@ -13,7 +13,10 @@
     │   ├── GradientStructureError (ValueError)
     │   └── PortalError                     a pending value is read where reading it would never end
     ├── ProposalError (ValueError)          an optimizer's reply holds no usable new value
+    ├── MalformedMessageError (ValueError)  a model's message is not of the form that was asked for
+    ├── ToolCallError (ValueError)          a model called a tool in a way it cannot be called
     └── EnvError (RuntimeError)             an environment broke its contract
+        └── StartError (TypeError)          what starts a functional environment returned something else
 
 A message states the rule that was broken, the value seen and the way out. All errors can be pickled.
 """
@@ -87,5 +90,17 @@ class ProposalError(TextgradAgentsError, ValueError):
     """An optimizer's reply holds no usable new value."""
 
 
+class MalformedMessageError(TextgradAgentsError, ValueError):
+    """A model's message is not of the form that was asked for."""
+
+
+class ToolCallError(TextgradAgentsError, ValueError):
+    """A model called a tool in a way it cannot be called: unknown name, missing, unknown or wrongly typed arguments."""
+
+
 class EnvError(TextgradAgentsError, RuntimeError):
     """An environment broke its contract."""
+
+
+class StartError(EnvError, TypeError):
+    """What starts a functional environment did not return an observation and a state."""
