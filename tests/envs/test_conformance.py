@@ -125,7 +125,7 @@ class Careless(LampsEnvironment):
 @pytest.fixture
 def under_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def build(kind: type[LampsEnvironment], **parameters: Any) -> LampsEnvironment:
-        monkeypatch.setattr(registry, "_factories", {"lamps": kind})
+        monkeypatch.setitem(registry.MULTI_AGENT_REGISTRY, "lamps", kind)
         return kind(**parameters)
 
     return build

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from copy import copy
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from textgrad_agents.errors import ConfigError
 
 @pytest.fixture
 def own_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_factories", dict(registry._factories))
+    monkeypatch.setattr(registry, "MULTI_AGENT_REGISTRY", copy(registry.MULTI_AGENT_REGISTRY))
 
 
 def test_makes_by_name() -> None:
