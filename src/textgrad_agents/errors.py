@@ -5,7 +5,8 @@
     ├── FileFormatError (ValueError)        a file we read is missing, damaged or of another shape
     ├── EngineError (RuntimeError)          a model could not answer
     │   ├── EngineAccessError               no call will be served until key, quota, rights or model name change
-    │   │   └── MissingKeyError (ValueError)    the key variable of a provider is not set
+    │   │   ├── MissingKeyError (ValueError)    the key variable of a provider is not set
+    │   │   └── BudgetError                     the budget of the run is spent
     │   ├── EngineRefusal                   the engine does not do what the request asks for
     │   └── EngineReplyError                the reply is empty, cut, filtered or not a completion
     ├── GraphError (RuntimeError)           the graph of Variables is used against its rules
@@ -43,15 +44,23 @@ class EngineError(TextgradAgentsError, RuntimeError):
         transient: True where the same request may well succeed a little later.
         retry_after: seconds that the server asked to wait, if it said so.
         usage: the `Usage` that the failed call was charged with, if it was charged.
+        kind: which fault it is, in a word (``rate_limit``, ``timeout``, …; the table is in `engines.faults`).
     """
 
     def __init__(
-        self, message: str = "", *, transient: bool = False, retry_after: float | None = None, usage: object = None
+        self,
+        message: str = "",
+        *,
+        transient: bool = False,
+        retry_after: float | None = None,
+        usage: object = None,
+        kind: str = "",
     ) -> None:
         super().__init__(message)
         self.transient = transient
         self.retry_after = retry_after
         self.usage = usage
+        self.kind = kind
 
 
 class EngineAccessError(EngineError):
@@ -60,6 +69,10 @@ class EngineAccessError(EngineError):
 
 class MissingKeyError(EngineAccessError, ValueError):
     """The environment variable that holds a provider's key is not set."""
+
+
+class BudgetError(EngineAccessError):
+    """What a run may spend is spent; nothing was sent. With a larger budget the run goes on from here."""
 
 
 class EngineRefusal(EngineError):

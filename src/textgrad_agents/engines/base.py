@@ -1,17 +1,22 @@
-"""What engines share: token estimates, the cost of a call, one value per event loop."""
+"""What engines share: token estimates, what an engine says of itself, one value per event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import threading
-from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from textgrad_agents.interfaces import Engine
+from textgrad_agents.interfaces import Engine, GenerateOptions
 from textgrad_agents.messages import Message, Usage
 
 T = TypeVar("T")
+
+_FRAME = 16  # tokens that a chat template puts around a message, at most
+_IMAGE = 40_000  # tokens that any provider takes a picture for, at most
+_DEFAULT_CAP = 4096
 
 
 def estimate_tokens(text: str) -> int:
@@ -26,6 +31,22 @@ def estimate_usage(messages: Sequence[Message], reply: str) -> Usage:
         output_tokens=estimate_tokens(reply),
         estimated=True,
     )
+
+
+def most_tokens(messages: Sequence[Message], options: GenerateOptions) -> int:
+    """Tokens of a request, at most: a tokenizer makes no more of a text than it has bytes."""
+    tokens = 2 * _FRAME
+    for message in messages:
+        text = message.text
+        tokens += len(text.encode(errors="replace")) + _FRAME
+        if message.content != text:  # parts, or nothing
+            tokens += _IMAGE * ((str(message.content or "").count("image_url") + 1) // 2)  # a part says it twice
+        if message.tool_calls:
+            tokens += sum(len(call.model_dump_json()) + _FRAME for call in message.tool_calls)
+    for told in (*options.tools, options.response_schema):
+        if told is not None:
+            tokens += len(json.dumps(told, default=str)) + _FRAME
+    return tokens
 
 
 def one_line(value: object, limit: int = 200) -> str:
@@ -43,14 +64,40 @@ class Priced(Protocol):
         ...
 
 
+@runtime_checkable
+class Capped(Protocol):
+    """An engine that knows beforehand what a call may use at most."""
+
+    def most_usage(self, messages: Sequence[Message], options: GenerateOptions) -> Usage:
+        """The most that a call may use."""
+        ...
+
+
 def call_cost(engine: Engine, usage: Usage) -> float | None:
     """USD for `usage` of `engine`, None if unknown. An engine without prices runs on this machine and is free."""
     return engine.cost(usage) if isinstance(engine, Priced) else 0.0
 
 
+def most_usage(engine: Engine, messages: Sequence[Message], options: GenerateOptions) -> Usage:
+    """The most that a call of `engine` may use."""
+    if isinstance(engine, Capped):
+        return engine.most_usage(messages, options)
+    return Usage(most_tokens(messages, options), options.max_tokens or _DEFAULT_CAP, estimated=True)
+
+
 def is_structured(engine: Engine) -> bool:
     """True if `engine` follows `GenerateOptions.response_schema`."""
     return bool(getattr(engine, "structured", False))
+
+
+def server_of(engine: Engine) -> str | None:
+    """The address that `engine` asks; None if it answers in this process."""
+    return getattr(engine, "server", None)
+
+
+def identity_of(engine: Engine) -> Mapping[str, Any]:
+    """What decides the answers of `engine` to a request besides the request."""
+    return getattr(engine, "identity", None) or {"engine": engine.name}
 
 
 class PerLoop(Generic[T]):

@@ -7,23 +7,36 @@ is imported on the first call.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Sequence
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from textgrad_agents.engines.base import PerLoop
+from textgrad_agents.engines.base import PerLoop, most_tokens
+from textgrad_agents.engines.chunks import Assembly, read_events
 from textgrad_agents.engines.connection import connect
 from textgrad_agents.engines.faults import connection_fault, status_fault, timeout_fault
 from textgrad_agents.engines.models.config import LLMConfig
 from textgrad_agents.engines.models.pricing import cost_of
 from textgrad_agents.engines.parameters import parameters
-from textgrad_agents.engines.wire import read_completion, request_body
+from textgrad_agents.engines.structured import LOWER, Form, Level
+from textgrad_agents.engines.wire import first_choice, parse_reply, read_completion, request_body
+from textgrad_agents.errors import EngineError
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, GenerateOptions
 from textgrad_agents.messages import Completion, Message, Usage
 
+if TYPE_CHECKING:
+    from httpx2 import Response
+
 _log = logging.getLogger(__name__)
+
+_LEVELS: Mapping[bool | str, Level] = {True: "json_schema", "json_object": "json_object", False: "tags"}
+_PATH = "/chat/completions"
+_STREAM = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 class ChatEngine:
@@ -39,6 +52,7 @@ class ChatEngine:
     def __init__(self, config: LLMConfig) -> None:
         self.config = config
         self._connections = PerLoop(partial(connect, config))
+        self._level: Level = _LEVELS[config.structured]
         self._told: set[str] = set()
 
     def __reduce__(self) -> tuple[type[ChatEngine], tuple[LLMConfig]]:
@@ -53,27 +67,74 @@ class ChatEngine:
         return self.config.name
 
     @property
+    def server(self) -> str:
+        """The server's address."""
+        return self.config.url
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What decides the answers to a request besides the request."""
+        return self.config.identity()
+
+    @property
     def structured(self) -> bool:
-        """True if the model follows a response schema."""
-        return self.config.structured
+        """True if the server holds the model to a response schema, or at least to JSON."""
+        return self._level != "tags"
 
     def cost(self, usage: Usage) -> float | None:
         """USD for `usage`, or None if the model's price is not known."""
         return cost_of(self.config, usage)
 
+    def most_usage(self, messages: Sequence[Message], options: GenerateOptions) -> Usage:
+        """The most that a call may use: no tokenizer makes more tokens of the request, and the reply is capped."""
+        sent, _ = parameters(self.config, options)
+        replies = sent.get("n", 1)
+        cap = sent.get("max_completion_tokens") or sent.get("max_tokens") or self.config.max_tokens
+        return Usage(input_tokens=most_tokens(messages, options), output_tokens=cap * replies, estimated=True)
+
     async def generate(self, messages: Sequence[Message], options: GenerateOptions = DEFAULT_OPTIONS) -> Completion:
         """Answer `messages`. `Completion.details` holds the parameters that were sent.
+
+        A response schema is asked for in the strictest way that the server accepts (`engines.structured`); what it
+        refuses once is not tried again.
 
         Raises:
             ConfigError: the key may not be sent to the configured address.
             EngineError: no usable answer.
         """
-        self.config.get_api_key()  # a missing key is said before anything is sent
-        sampling, dropped = parameters(self.config, options)
-        self._tell(dropped)
-        text = await self._post(request_body(self.config, messages, options, sampling))
-        completion = read_completion(text, self.config, messages)
-        return replace(completion, details={"parameters": sampling, **completion.details})
+        body = self._body(messages, options)
+        if options.response_schema is None:
+            return await self._complete(body, messages)
+        while True:
+            form = Form.of(body, options.response_schema, self._level)
+            try:
+                completion = form.read(await self._complete(form.ask(body), messages))
+            except EngineError as error:
+                if error.kind != "format" or form.level not in LOWER:
+                    raise
+            else:
+                return replace(completion, details={**completion.details, "structured": form.level})
+            self._step_down(form.level)
+
+    async def stream(
+        self, messages: Sequence[Message], options: GenerateOptions = DEFAULT_OPTIONS
+    ) -> AsyncGenerator[str | Completion, None]:
+        """Answer `messages`: pieces of the text as they come, and the whole Completion at the end.
+
+        A response schema is asked for, but what comes is not checked against it.
+
+        Raises:
+            ConfigError, EngineError: as in `generate`; pieces that came before an error are no answer.
+        """
+        body = self._body(messages, options)
+        if options.response_schema is not None:
+            body = Form.of(body, options.response_schema, self._level).ask(body)
+        assembly = Assembly(self.config, messages)
+        async with aclosing(self._events(body)) as events:
+            async for event in events:
+                if piece := assembly.add(event):
+                    yield piece
+        yield self._read(assembly.reply(), body, messages)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop. The engine may be used again."""
@@ -81,24 +142,98 @@ class ChatEngine:
         if connection is not None:
             await connection.keeper.aclose()
 
-    async def _post(self, body: dict[str, Any]) -> str:
+    # -- one request -------------------------------------------------------------------------------------------------
+
+    def _body(self, messages: Sequence[Message], options: GenerateOptions) -> dict[str, Any]:
+        self.config.get_api_key()  # a missing key is said before anything is sent
+        sampling, dropped = parameters(self.config, options)
+        self._tell(dropped)
+        return request_body(self.config, messages, options, sampling)
+
+    async def _complete(self, body: Mapping[str, Any], messages: Sequence[Message]) -> Completion:
+        if not self.config.stream:
+            return self._read(parse_reply(await self._post(body), self.config), body, messages)
+        assembly = Assembly(self.config, messages)
+        async with aclosing(self._events(body)) as events:
+            async for event in events:
+                assembly.add(event)
+        return self._read(assembly.reply(), body, messages)
+
+    def _read(self, reply: Mapping[str, Any], body: Mapping[str, Any], messages: Sequence[Message]) -> Completion:
+        completion = read_completion(reply, self.config, messages)
+        sent = {name: value for name, value in body.items() if name not in ("model", "messages", "tools")}
+        return replace(completion, details={"parameters": sent, **completion.details})
+
+    async def _post(self, body: Mapping[str, Any]) -> str:
         """Send `body`; the text of the response."""
         import openai
 
         client = self._connections.get().client
         try:
             async with asyncio.timeout(self.config.timeout):
-                return self.config.redacted(await client.post("/chat/completions", body=body, cast_to=str))
-        except TimeoutError:
-            fault = timeout_fault(self.config)
-        except openai.APIStatusError as error:
-            fault = status_fault(self.config, error.status_code, error.response.headers, error.response.text)
-        except openai.APIConnectionError as error:
-            fault = connection_fault(self.config, error)
-        raise fault  # outside the handlers, so that it does not drag the request along
+                return self.config.redacted(await client.post(_PATH, body=body, cast_to=str))
+        except (TimeoutError, openai.APIError) as error:
+            fault = self._fault(error)
+        raise fault  # outside the handler, so that it does not drag the request along
+
+    async def _events(self, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+        """Send `body`, asking for a stream; the data of its events. A whole reply is made one event."""
+        import httpx2
+        import openai
+
+        until = asyncio.get_running_loop().time() + self.config.timeout
+        client = self._connections.get().client
+        response: Response | None = None
+        try:
+            async with asyncio.timeout_at(until):
+                stream = await client.post(
+                    _PATH, body={**body, **_STREAM}, cast_to=object, stream=True, stream_cls=openai.AsyncStream[object]
+                )
+            response = stream.response
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                async with asyncio.timeout_at(until):
+                    whole = self.config.redacted((await response.aread()).decode(errors="replace"))
+                yield _as_event(parse_reply(whole, self.config))
+                return
+            async with aclosing(response.aiter_bytes()) as pieces, aclosing(read_events(pieces)) as events:
+                while (event := await _next_by(until, events)) != "[DONE]":
+                    yield self.config.redacted(event)
+            return
+        except (TimeoutError, openai.APIError, httpx2.RequestError, ssl.SSLError) as error:
+            fault = self._fault(error)
+        finally:
+            if response is not None:
+                await response.aclose()
+        raise fault
+
+    def _fault(self, error: Exception) -> EngineError:
+        import openai
+
+        if isinstance(error, TimeoutError):
+            return timeout_fault(self.config)
+        if isinstance(error, openai.APIStatusError):
+            return status_fault(self.config, error.status_code, error.response.headers, error.response.text)
+        return connection_fault(self.config, error)
+
+    def _step_down(self, level: Level) -> None:
+        if self._level == level:
+            self._level = LOWER[level]
+            _log.warning("%s takes no %s; asking by %s from now on", self.config.model_string, level, self._level)
 
     def _tell(self, dropped: tuple[str, ...]) -> None:
         new = [name for name in dropped if name not in self._told]
         if new:
             self._told.update(new)
             _log.warning("%s takes no %s while it reasons; not sent", self.config.model_string, ", ".join(new))
+
+
+async def _next_by(until: float, events: AsyncIterator[str]) -> str:
+    """The next event, waited for until a time of the loop's clock; a stream that ends says ``[DONE]``."""
+    async with asyncio.timeout_at(until):
+        return await anext(events, "[DONE]")
+
+
+def _as_event(reply: Mapping[str, Any]) -> str:
+    """A whole reply as the one chunk of a stream."""
+    choice = first_choice(reply)
+    return json.dumps(reply if choice is None else {**reply, "choices": [{**choice, "delta": choice.get("message")}]})

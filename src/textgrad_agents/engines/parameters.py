@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from textgrad_agents.engines.models.config import LLMConfig
-from textgrad_agents.engines.models.providers import OPENAI
+from textgrad_agents.engines.models.providers import OPENAI, is_loopback
 from textgrad_agents.interfaces import GenerateOptions
 
 Reasoning = Literal["never", "if asked", "by default", "always"]
@@ -31,7 +31,7 @@ _SAMPLING: Mapping[str, Any] = {
     "logprobs": False,
     "top_logprobs": None,
 }
-_SEED_LIMIT = 2**31  # some servers keep seeds in 32 signed bits
+_SEED_LIMIT = 2**31  # some providers keep seeds in 32 signed bits
 
 
 def reasoning_of(config: LLMConfig) -> Reasoning:
@@ -66,7 +66,7 @@ def parameters(config: LLMConfig, options: GenerateOptions) -> tuple[dict[str, A
         stop=list(options.stop),
     )
     wanted |= options.extra
-    if isinstance(wanted.get("seed"), int):
+    if isinstance(wanted.get("seed"), int) and not is_loopback(config.url):
         wanted["seed"] %= _SEED_LIMIT
     dropped = _rejected(config, wanted)
     sent = {_wire_name(config, name): value for name, value in wanted.items() if name not in dropped}

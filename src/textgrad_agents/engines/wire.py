@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from textgrad_agents.engines.base import estimate_usage, one_line
+from textgrad_agents.engines.faults import make_fault
 from textgrad_agents.engines.models.config import LLMConfig
 from textgrad_agents.errors import EngineError, EngineRefusal, EngineReplyError
 from textgrad_agents.interfaces import GenerateOptions
@@ -36,7 +37,7 @@ def request_body(
     """The JSON body of a request with the parameters `sampling`.
 
     Raises:
-        EngineRefusal: the model of `config` takes no images, or follows no schema, and the request has one.
+        EngineRefusal: the model of `config` takes no images, and a message holds one.
     """
     body: dict[str, Any] = {"model": config.model_string, "messages": [to_wire(message) for message in messages]}
     body |= sampling
@@ -45,14 +46,6 @@ def request_body(
             f"model {config.name!r} takes text alone and a message holds something else; choose a model that takes "
             "images, or set is_multimodal in its LLMConfig"
         )
-    if options.response_schema is not None:
-        if not config.structured:
-            raise EngineRefusal(
-                f"model {config.name!r} is not known to follow a JSON schema; ask for plain text, or set structured in "
-                "its LLMConfig"
-            )
-        schema = {"name": "reply", "strict": True, "schema": dict(options.response_schema)}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
     if options.tools:
         body["tools"] = [dict(tool) for tool in options.tools]
         if options.tool_choice in ("auto", "none", "required"):
@@ -62,28 +55,52 @@ def request_body(
     return body
 
 
-def read_completion(text: str, config: LLMConfig, messages: Sequence[Message]) -> Completion:
-    """The Completion in the body `text` of a successful response.
+def parse_reply(text: str, config: LLMConfig) -> Mapping[str, Any]:
+    """The JSON object in the body `text` of a successful response.
 
     Raises:
-        EngineRefusal: the model declined to answer.
-        EngineReplyError: the body is no completion, or the completion is empty or was filtered.
+        EngineReplyError: the body is none.
     """
-    reply = _parse(text, config)
-    choice = _first_choice(reply, config)
-    message = _object(choice.get("message"))
+    try:
+        reply = json.loads(text)
+    except (ValueError, RecursionError):
+        page = text.lstrip()[:1] == "<"
+        raise make_fault(
+            "page" if page else "malformed",
+            f"{config.url} answered with {'a web page' if page else 'no JSON'} ({one_line(text)!r}); check that "
+            "base_url is the address of an OpenAI-compatible server, usually ending in /v1",
+            EngineReplyError,
+        ) from None
+    if not isinstance(reply, dict):
+        said = f"{config.url} answered with JSON that is no completion: {one_line(text)!r}"
+        raise make_fault("malformed", said, EngineReplyError)
+    return cast("Mapping[str, Any]", reply)
+
+
+def read_completion(reply: Mapping[str, Any], config: LLMConfig, messages: Sequence[Message]) -> Completion:
+    """The Completion in a reply.
+
+    Raises:
+        EngineReplyError: the reply holds no choice, or the completion is empty, filtered or a refusal.
+    """
+    choice = first_choice(reply)
+    if choice is None:
+        raise _no_choice(reply, config)
+    message = as_object(choice.get("message"))
     content = _content(message.get("content"))
-    usage = _usage(reply.get("usage"), messages, content)
+    usage = counted(reply.get("usage")) or estimate_usage(messages, content)
     calls = _tool_calls(message.get("tool_calls"), config, usage)
     finish = _FINISH.get(str(choice.get("finish_reason")), "tool_calls" if calls else "stop")
     if finish == "content_filter":
-        raise EngineReplyError(f"the provider of {config.name!r} filtered the reply; reword the prompt", usage=usage)
+        said = f"the provider of {config.name!r} filtered the reply; reword the prompt"
+        raise make_fault("filtered", said, EngineReplyError, usage=usage)
     if message.get("refusal") and not content:
-        raise EngineRefusal(f"model {config.name!r} declined to answer: {one_line(message['refusal'])}", usage=usage)
+        said = f"model {config.name!r} declined to answer: {one_line(message['refusal'])}"
+        raise make_fault("refusal", said, EngineReplyError, usage=usage)
     if not content.strip() and not calls:
         raise _empty(finish, config, usage)
     details = {"reasoning": message.get("reasoning_content") or message.get("reasoning")}
-    details["logprobs"] = _object(choice.get("logprobs")).get("content")
+    details["logprobs"] = as_object(choice.get("logprobs")).get("content")
     return Completion(
         text=content,
         finish=finish,
@@ -94,63 +111,51 @@ def read_completion(text: str, config: LLMConfig, messages: Sequence[Message]) -
     )
 
 
-def _parse(text: str, config: LLMConfig) -> Mapping[str, Any]:
-    try:
-        reply = json.loads(text)
-    except (ValueError, RecursionError):
-        kind = "a web page" if text.lstrip()[:1] == "<" else "no JSON"
-        raise EngineReplyError(
-            f"{config.url} answered with {kind} ({one_line(text)!r}); check that base_url is the address of an "
-            "OpenAI-compatible server, usually ending in /v1",
-            transient=True,
-        ) from None
-    if not isinstance(reply, dict):
-        raise EngineReplyError(
-            f"{config.url} answered with JSON that is no completion: {one_line(text)!r}", transient=True
-        )
-    return cast("Mapping[str, Any]", reply)
-
-
-def _first_choice(reply: Mapping[str, Any], config: LLMConfig) -> Mapping[str, Any]:
+def first_choice(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The first choice of a reply or chunk, None if it has none."""
     choices = reply.get("choices")
-    if isinstance(choices, list) and choices:
-        return _object(cast("list[Any]", choices)[0])
-    said = _object(reply.get("error")).get("message") or reply.get("error")
-    raise EngineReplyError(
+    return as_object(cast("list[Any]", choices)[0]) if isinstance(choices, list) and choices else None
+
+
+def _no_choice(reply: Mapping[str, Any], config: LLMConfig) -> EngineError:
+    said = as_object(reply.get("error")).get("message") or reply.get("error")
+    return make_fault(
+        "malformed",
         f"the reply of {config.name!r} holds no choices" + (f": {one_line(said)}" if said else ""),
-        transient=True,
-        usage=_counted(reply.get("usage")),
+        EngineReplyError,
+        usage=counted(reply.get("usage")),
     )
 
 
 def _empty(finish: Finish, config: LLMConfig, usage: Usage) -> EngineError:
     if finish == "length":
         thought = f", {usage.reasoning_tokens} of them on reasoning" if usage.reasoning_tokens else ""
-        return EngineReplyError(
+        return make_fault(
+            "length",
             f"model {config.name!r} spent all {usage.output_tokens} tokens{thought} before it wrote a word; raise "
             "max_tokens or lower reasoning_effort",
+            EngineReplyError,
             usage=usage,
         )
-    return EngineReplyError(
-        f"the reply of {config.name!r} is empty; ask again or reword the prompt", transient=True, usage=usage
-    )
+    said = f"the reply of {config.name!r} is empty; ask again or reword the prompt"
+    return make_fault("empty", said, EngineReplyError, usage=usage)
 
 
 def _content(content: object) -> str:
     """The text of a reply, fit for UTF-8; some servers send it in parts."""
     if isinstance(content, list):
-        parts = [_object(part) for part in cast("list[Any]", content)]
+        parts = [as_object(part) for part in cast("list[Any]", content)]
         content = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
     return content.encode(errors="replace").decode() if isinstance(content, str) else ""
 
 
 def _tool_calls(calls: object, config: LLMConfig, usage: Usage) -> tuple[ToolCall, ...]:
     listed = cast("list[Any]", calls) if isinstance(calls, list) else []
-    return tuple(_tool_call(index, _object(call), config, usage) for index, call in enumerate(listed))
+    return tuple(_tool_call(index, as_object(call), config, usage) for index, call in enumerate(listed))
 
 
 def _tool_call(index: int, call: Mapping[str, Any], config: LLMConfig, usage: Usage) -> ToolCall:
-    function = _object(call.get("function"))
+    function = as_object(call.get("function"))
     name: object = function.get("name")
     arguments: object = function.get("arguments") or "{}"
     if isinstance(arguments, str):
@@ -159,9 +164,10 @@ def _tool_call(index: int, call: Mapping[str, Any], config: LLMConfig, usage: Us
         except (ValueError, RecursionError):
             arguments = None
     if not isinstance(name, str) or not name or not isinstance(arguments, dict):
-        raise EngineReplyError(
+        raise make_fault(
+            "tool_call",
             f"model {config.name!r} called a tool with a name or arguments that cannot be read: {one_line(function)}",
-            transient=True,
+            EngineReplyError,
             usage=usage,
         )
     return ToolCall(
@@ -170,21 +176,17 @@ def _tool_call(index: int, call: Mapping[str, Any], config: LLMConfig, usage: Us
     )
 
 
-def _usage(usage: object, messages: Sequence[Message], text: str) -> Usage:
-    return _counted(usage) or estimate_usage(messages, text)
-
-
-def _counted(usage: object) -> Usage | None:
+def counted(usage: object) -> Usage | None:
     """What the server counted. Some leave reasoning out of the output and count it in the total alone."""
-    counts = _object(usage)
+    counts = as_object(usage)
     asked, written = _count(counts, "prompt_tokens"), _count(counts, "completion_tokens")
     if asked is None or written is None:
         return None
     return Usage(
         input_tokens=asked,
         output_tokens=max(written, (_count(counts, "total_tokens") or 0) - asked),
-        cached_tokens=_count(_object(counts.get("prompt_tokens_details")), "cached_tokens") or 0,
-        reasoning_tokens=_count(_object(counts.get("completion_tokens_details")), "reasoning_tokens") or 0,
+        cached_tokens=_count(as_object(counts.get("prompt_tokens_details")), "cached_tokens") or 0,
+        reasoning_tokens=_count(as_object(counts.get("completion_tokens_details")), "reasoning_tokens") or 0,
     )
 
 
@@ -193,7 +195,8 @@ def _count(counts: Mapping[str, Any], name: str) -> int | None:
     return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else None
 
 
-def _object(value: object) -> Mapping[str, Any]:
+def as_object(value: object) -> Mapping[str, Any]:
+    """`value` if it is a JSON object, else an empty one."""
     return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 

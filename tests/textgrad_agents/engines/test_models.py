@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textgrad_agents.engines.connection import _sign
+from textgrad_agents.engines.connection import _prepare
 from textgrad_agents.engines.models import (
     LLMConfig,
     get_llm_config,
@@ -65,6 +65,9 @@ class TestFields:
             "stop": (),
             "reasoning_effort": None,
             "timeout": 600.0,
+            "stream": False,
+            "requests_per_minute": None,
+            "tokens_per_minute": None,
             "input_price_per_million": 0.0,
             "output_price_per_million": 0.0,
             "extra_params": {},
@@ -260,12 +263,14 @@ class TestKeyOfAProvider:
     ) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", CANARY)
         added = {"openai-organization": "org", "x-stainless-os": "Linux", "authorization": "Bearer other", "host": "h"}
-        request = SimpleNamespace(headers=dict(added))
-        asyncio.run(_sign(config(), request))
-        assert request.headers == {"openai-organization": "org", "host": "h", "authorization": f"Bearer {CANARY}"}
-        request = SimpleNamespace(headers=dict(added))
-        asyncio.run(_sign(config(base_url="http://gpu7:8000/v1", api_key_env_var=None), request))
-        assert request.headers == {"host": "h"}
+        packed = {"accept-encoding": "gzip"}
+        request = SimpleNamespace(headers=dict(added), extensions={})
+        asyncio.run(_prepare(config(), request))
+        kept = {"openai-organization": "org", "host": "h", "authorization": f"Bearer {CANARY}"}
+        assert request.headers == kept | packed
+        request = SimpleNamespace(headers=dict(added), extensions={})
+        asyncio.run(_prepare(config(base_url="http://gpu7:8000/v1", api_key_env_var=None), request))
+        assert request.headers == {"host": "h"} | packed
 
 
 class TestAddresses:

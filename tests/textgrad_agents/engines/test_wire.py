@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from textgrad_agents.engines.faults import status_fault
 from textgrad_agents.engines.models import LLMConfig
-from textgrad_agents.engines.wire import read_completion, to_wire
+from textgrad_agents.engines.wire import parse_reply, read_completion, to_wire
 from textgrad_agents.errors import EngineError
 from textgrad_agents.messages import Completion, Message, ToolCall, ToolCallFunction, user
 
@@ -55,7 +55,7 @@ REPLY = objects(choices=st.lists(CHOICE, max_size=2), usage=USAGE, model=st.text
 @example({"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": True, "completion_tokens": 1}})
 def test_the_reader_is_total(reply: Any) -> None:
     try:
-        completion = read_completion(json.dumps(reply), CONFIG, [user("hello")])
+        completion = read_completion(parse_reply(json.dumps(reply), CONFIG), CONFIG, [user("hello")])
     except EngineError:
         return
     assert isinstance(completion, Completion)
@@ -77,4 +77,4 @@ def test_tool_calls_survive_the_way_there_and_back(arguments: dict[str, Any]) ->
     arguments = json.loads(json.dumps(arguments).replace("NaN", "0").replace("Infinity", "1"))
     call = ToolCall(id="c", function=ToolCallFunction(name="f", arguments=arguments))
     reply = {"choices": [{"message": to_wire(Message(role="assistant", tool_calls=(call,)))}]}
-    assert read_completion(json.dumps(reply), CONFIG, []).tool_calls == (call,)
+    assert read_completion(parse_reply(json.dumps(reply), CONFIG), CONFIG, []).tool_calls == (call,)

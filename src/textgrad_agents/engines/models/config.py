@@ -37,6 +37,10 @@ PRICES = {"input_price_per_million", "output_price_per_million"}
 _OURS = {"api_key", "messages", "model", "n", "stream"}  # what a request holds besides parameters
 _SECRET = {"api_key", "api_key_env_var", "base_url"}  # where a key or password may have been written
 _SHORTEST_SECRET = 8  # shorter keys ("EMPTY", "none") are placeholders, and words of messages
+_NOT_THE_ANSWER = PRICES | {
+    *("name", "base_url", "api_key", "api_key_env_var", "is_multimodal"),
+    *("timeout", "stream", "requests_per_minute", "tokens_per_minute"),
+}
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 
 
@@ -50,11 +54,14 @@ class LLMConfig(BaseModel):
         api_key: the key itself. It stays in memory: no dump, pickle, file or text ever holds it.
         api_key_env_var: environment variable that holds the key; None if the server wants none.
         is_multimodal: True if it takes images.
-        structured: True if it follows a JSON schema (``response_format`` of type ``json_schema``).
+        structured: True if it follows a JSON schema (``response_format`` of type ``json_schema``); ``json_object`` if
+            it is held to JSON alone. Other models are asked for JSON in words.
         max_tokens: cap on generated tokens of one call.
         temperature, top_p, seed, stop: sampling, where a call does not say otherwise.
         reasoning_effort: how long a reasoning model thinks.
         timeout: seconds that one call may take as a whole.
+        stream: True to receive replies in pieces; the answers are the same.
+        requests_per_minute, tokens_per_minute: what the account allows; calls are spaced accordingly.
         input_price_per_million, output_price_per_million: USD; left out, known prices are looked up.
         extra_params: provider parameters, put into the request as they are.
     """
@@ -67,7 +74,7 @@ class LLMConfig(BaseModel):
     api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
     api_key_env_var: str | None = OPENAI.key_variable
     is_multimodal: bool = False
-    structured: bool = False
+    structured: bool | Literal["json_object"] = False
     max_tokens: int = Field(default=4096, gt=0)
     temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -75,6 +82,9 @@ class LLMConfig(BaseModel):
     stop: tuple[str, ...] = ()
     reasoning_effort: Effort | None = None
     timeout: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    stream: bool = False
+    requests_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    tokens_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     input_price_per_million: Price = 0.0
     output_price_per_million: Price = 0.0
     extra_params: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
@@ -182,6 +192,10 @@ class LLMConfig(BaseModel):
     def replaced(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked anew; it keeps an inline key."""
         return type(self)(**{name: getattr(self, name) for name in self.model_fields_set} | changes)
+
+    def identity(self) -> dict[str, Any]:
+        """The address, and the fields that decide what is answered to a request."""
+        return {"url": self.url.rstrip("/"), **self.model_dump(mode="json", exclude=_NOT_THE_ANSWER)}
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON-like values, without the key and without prices that nobody gave."""

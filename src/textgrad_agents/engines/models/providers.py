@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 _URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%/+-]*)?")
+_METADATA = {"100.100.100.200", "168.63.129.16", "fd00:ec2::254"}  # outside the link-local ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,17 @@ def is_loopback(url: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def is_link_local(address: str) -> bool:
+    """True if `address` is one at which machines of a cloud are served their credentials, or only their neighbours."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = ip.ipv4_mapped or ip
+    return ip.is_link_local or str(ip) in _METADATA
+
+
 def checked_url(url: str) -> str:
     """`url`, if a server's address can look like that.
 
@@ -103,6 +115,7 @@ def checked_url(url: str) -> str:
         raise ValueError(f"must look like https://host/v1 or http://localhost:8000/v1, got {url!r}")
     if url.rstrip("/").endswith("/chat/completions"):
         raise ValueError(f"must end before /chat/completions, got {url!r}")
+    host = ""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -113,4 +126,6 @@ def checked_url(url: str) -> str:
         usable = False
     if not usable:
         raise ValueError(f"holds an address or port that cannot be one, got {url!r}")
+    if is_link_local(host):
+        raise ValueError(f"must not be a link-local address, which serves no models, got {url!r}")
     return url
