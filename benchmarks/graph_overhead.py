@@ -104,6 +104,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
 
+    peers.announce("ldp")
+
     def best(measure: Any, size: int) -> float:
         return min(measure(size) for _ in range(args.repeats))
 

@@ -25,6 +25,7 @@ from typing import Any
 
 PHRASES = {  # in a request's messages -> the part it plays; the first that is found counts
     "You are the gradient (feedback) engine": "critic",
+    "You work out how the inputs of one step": "critic",
     "aggregate and summarize": "reducer",
     "system that improves text (i.e., variable)": "optimizer",
     "You improve one text of a larger system": "optimizer",
@@ -44,7 +45,7 @@ class Server:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, kept open from request to request."""
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 length = re.search(r"content-length: *(\d+)", head, re.IGNORECASE)
@@ -98,7 +99,19 @@ def reply_of(part: str, text: str) -> str:
     mark = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()  # other texts, other replies: no cache helps
     if part == "loss":
         return f"Answer {mark} is given without its steps, so that it cannot be checked."
-    return f"{CRITICISM} ({mark})" if part == "critic" else f"The answer is {mark}."
+    if part == "critic":
+        return criticism(text, f"{CRITICISM} ({mark})")
+    return f"The answer is {mark}."
+
+
+def criticism(text: str, words: str) -> str:
+    """The words; once for each wanted input, as JSON between tags, where that is asked for."""
+    tag = re.search(r"<(GRADIENTS_[0-9a-f]{8})>", text)
+    if tag is None:
+        return words
+    wanted = re.search(r'"wanted": (\[[^]]*\])', text)
+    assert wanted, "a request for several gradients lists the inputs wanted"
+    return f"<{tag.group(1)}>{json.dumps(dict.fromkeys(json.loads(wanted.group(1)), words))}</{tag.group(1)}>"
 
 
 @contextlib.contextmanager

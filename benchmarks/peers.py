@@ -22,11 +22,16 @@ def interpreter(name: str) -> Path | None:
     return path if path.exists() else None
 
 
+def announce(name: str) -> None:
+    """Say so if a peer is not installed."""
+    if interpreter(name) is None:
+        print(f"{name} is not installed here, so its rows are missing; benchmarks/README.md says how to add them.")
+
+
 def measure(name: str, script: str, *args: str, **environment: str) -> dict[str, Any] | None:
     """Run a script of ``peers/`` with the peer's Python and read the JSON object it prints; None without the peer."""
     python = interpreter(name)
     if python is None:
-        print(f"({name} is not installed here, so its rows are missing; benchmarks/README.md says how to add them)")
         return None
     with tempfile.TemporaryDirectory() as folder:  # what the peers write (logs, caches) goes there
         run = subprocess.run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -208,8 +210,6 @@ def test_programs_of_both_kinds_mix() -> None:
 
 
 def test_async_programs_await() -> None:
-    import asyncio
-
     async def program() -> str:
         engine = ScriptedEngine({"Answer format": "be clear", "": "an answer"}, latency=0.001)
         text = tg.Variable("essay", role_description="essay")
@@ -218,3 +218,36 @@ def test_async_programs_await() -> None:
         return f"{answer.value}: {text.get_gradient_text()}"
 
     assert asyncio.run(program()) == "an answer: be clear"
+
+
+def test_a_program_in_a_notebook_where_a_loop_runs_already() -> None:
+    def same(prediction: tg.Variable, truth: tg.Variable) -> int:
+        return int(prediction.value == truth.value)
+
+    async def cell() -> str:
+        engine = World()
+        tg.set_backward_engine(engine, override=True)
+        prompt = tg.Variable("Count.", role_description="system prompt")
+        question = tg.Variable("How many? 3", requires_grad=False, role_description="question")
+        truth = tg.Variable("Answer: 3", requires_grad=False, role_description="truth")
+        loss = tg.autograd.StringBasedFunction(same, "compares")(
+            {"prediction": tg.BlackboxLLM(engine, prompt)(question), "truth": truth}
+        )
+        assert loss.value == "0"
+        ready = tg.autograd.StringBasedFunction(same, "compares")({"prediction": truth, "truth": truth})
+        assert ready.value == "1"
+        loss.backward()
+        tg.TGD([prompt]).step()
+        return prompt.value
+
+    assert asyncio.run(cell()) == "Count step by step."
+
+
+def test_variables_can_be_copied_and_marked() -> None:
+    text = tg.Variable("essay", role_description="essay")
+    text.note = "of mine"  # type: ignore[attr-defined]
+    text.gradients.add(tg.Variable("be clear", role_description="feedback"))
+    other = copy.deepcopy(text)
+    assert (other.value, other.note, other.get_gradient_text()) == ("essay", "of mine", "be clear")
+    other.reset_gradients()
+    assert len(text.gradients) == 1

@@ -1,7 +1,7 @@
 """TextGrad 0.1.8's names over this library: ``import textgrad_agents.compat.textgrad as tg``.
 
 A program written for TextGrad runs as it is. Its calls run side by side, its gradients come in the same order every
-time, and the defects that `docs/migrating.md` lists are not repeated. Importing it makes no folder and no log file.
+time, a reply that cannot be read changes nothing, and importing it makes no folder and no log file.
 """
 
 import logging

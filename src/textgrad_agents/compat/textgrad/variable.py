@@ -47,7 +47,7 @@ class Variable(CoreVariable[Any]):
         GraphError: it requires no gradient and a predecessor does.
     """
 
-    __slots__ = ("_reduce_meta", "_view", "stands_for")
+    __slots__ = ("__dict__", "_reduce_meta", "_view", "stands_for")
 
     def __init__(
         self,
@@ -237,13 +237,13 @@ class Variable(CoreVariable[Any]):
             ConfigError: there is none.
         """
         critic = critic_for(engine)
-        super().reset_gradients()
+        self.reset_gradients()
         graph.backward(self, critic=critic)
 
     async def abackward(self, engine: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The async form of `backward`."""
         critic = critic_for(engine)
-        super().reset_gradients()
+        self.reset_gradients()
         await graph.abackward(self, critic=critic)
 
     def __repr__(self) -> str:

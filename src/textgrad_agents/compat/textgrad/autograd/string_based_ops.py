@@ -32,7 +32,7 @@ class StringBasedFunction(OpFunction):
         self.function_purpose = function_purpose
         self._one_at_a_time = threading.Lock()
         name = getattr(fn, "__name__", type(fn).__name__)
-        self._op = CoreStringBasedFunction(self._apply, function_purpose, name=name)
+        self._op = _Applied(self._apply, function_purpose, name=name)
 
     def forward(self, inputs: Mapping[str, Variable], response_role_description: str | None = None) -> Variable:
         """Apply the function.
@@ -61,6 +61,10 @@ class StringBasedFunction(OpFunction):
         except RuntimeError:
             return run()
         return in_thread(run)
+
+
+class _Applied(CoreStringBasedFunction):
+    portable = True
 
 
 def _shown(name: str, value: Any) -> Any:
