@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.optim.acceptance import BET, SequentialTest
 
-differences = st.lists(st.floats(-1e6, 1e6), max_size=14)
+differences = st.lists(st.floats(-1e6, 1e6).map(lambda score: round(score, 6)), max_size=14)
 
 
 def decide(draw: Callable[[random.Random, int], float], rng: random.Random) -> SequentialTest:
