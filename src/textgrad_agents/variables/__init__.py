@@ -9,8 +9,11 @@ from textgrad_agents.variables.graph import (
     compute_grads,
     topological_order,
 )
+from textgrad_agents.variables.images import fetch_image
 from textgrad_agents.variables.modes import eval_mode, is_recording, no_grad, train_mode
-from textgrad_agents.variables.runs import compute_graph, get_call_id, get_run_id
+from textgrad_agents.variables.runs import compute_graph, get_call_id, get_run_id, running_call
+from textgrad_agents.variables.serialize import graph_from_json, graph_to_json, load_graph, save_graph
+from textgrad_agents.variables.show import show
 from textgrad_agents.variables.variable import Variable
 
 __all__ = [
@@ -25,10 +28,17 @@ __all__ = [
     "compute_grads",
     "compute_graph",
     "eval_mode",
+    "fetch_image",
     "get_call_id",
     "get_run_id",
+    "graph_from_json",
+    "graph_to_json",
     "is_recording",
+    "load_graph",
     "no_grad",
+    "running_call",
+    "save_graph",
+    "show",
     "topological_order",
     "train_mode",
 ]

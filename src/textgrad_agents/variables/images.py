@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
 
 from textgrad_agents.errors import ConfigError, FileFormatError
 
@@ -38,6 +37,8 @@ def fetch_image(url: str, *, max_bytes: int = MAX_BYTES, timeout: float = TIMEOU
         FileFormatError: what is there is larger than `max_bytes` or no image.
         OSError: the address cannot be read.
     """
+    from urllib.request import Request, urlopen
+
     if urlsplit(url).scheme not in ("http", "https"):
         raise ConfigError(f"images are fetched from http(s) addresses only, got {url!r}; read a file with image_path=…")
     with urlopen(Request(url, headers={"User-Agent": "textgrad-agents"}), timeout=timeout) as response:
