@@ -145,7 +145,7 @@ SURFACE: dict[str, dict[str, str]] = {
     "variable": {"Variable": "value image_path predecessors requires_grad role_description"},
 }
 MEMBERS = {
-    "Variable": """backward get_grad_fn get_gradient_text get_role_description get_short_value get_value
+    "Variable": """backward generate_graph get_grad_fn get_gradient_text get_role_description get_short_value get_value
         reset_gradients set_grad_fn set_role_description set_value value gradients gradients_context predecessors
         grad_fn requires_grad role_description __add__""",
     "TGD": "constraint_text get_gradient_memory_text update_gradient_memory step zero_grad",

@@ -15,6 +15,7 @@ from typing import Any, Self, cast
 
 from textgrad_agents.compat.textgrad.by_hand import ByHand
 from textgrad_agents.compat.textgrad.critic import critic_for
+from textgrad_agents.compat.textgrad.picture import Picture
 from textgrad_agents.compat.textgrad.views import Contexts, Gradients, Predecessors
 from textgrad_agents.errors import ConfigError, GraphError
 from textgrad_agents.ops.text import add
@@ -217,6 +218,10 @@ class Variable(CoreVariable[Any]):
     def set_grad_fn(self, grad_fn: Callable[..., Any] | None) -> None:
         """Set the backward function: called with ``backward_engine=``, it adds to the predecessors' gradients."""
         self.grad_fn = grad_fn
+
+    def generate_graph(self, print_gradients: bool = False) -> Picture:
+        """A picture of what it was made from."""
+        return Picture(self, gradients=print_gradients)
 
     def __add__(self, other: Any) -> Variable:
         """Both texts as one; the feedback on it goes to both."""
