@@ -95,6 +95,11 @@ def server_of(engine: Engine) -> str | None:
     return getattr(engine, "server", None)
 
 
+def rates_of(engine: Engine) -> tuple[float | None, float | None]:
+    """Requests and tokens per minute that the account of `engine` allows, None where nothing is said."""
+    return getattr(engine, "rates", (None, None))
+
+
 def identity_of(engine: Engine) -> Mapping[str, Any]:
     """What decides the answers of `engine` to a request besides the request."""
     return getattr(engine, "identity", None) or {"engine": engine.name}

@@ -72,6 +72,11 @@ class ChatEngine:
         return self.config.url
 
     @property
+    def rates(self) -> tuple[float | None, float | None]:
+        """Requests and tokens per minute that the account allows."""
+        return self.config.requests_per_minute, self.config.tokens_per_minute
+
+    @property
     def identity(self) -> Mapping[str, Any]:
         """What decides the answers to a request besides the request."""
         return self.config.identity()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from textgrad_agents.engines.base import call_cost, is_structured
+from textgrad_agents.engines.base import call_cost, identity_of, is_structured, most_usage, server_of
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, GenerateOptions
 from textgrad_agents.messages import Completion, Message, Usage
 
@@ -28,6 +29,16 @@ class Wrapper:
         return self.engine.name
 
     @property
+    def server(self) -> str | None:
+        """The address that the inner engine asks; None if it answers in this process."""
+        return server_of(self.engine)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What decides the inner engine's answers besides the request."""
+        return identity_of(self.engine)
+
+    @property
     def structured(self) -> bool:
         """True if the inner engine follows a response schema."""
         return is_structured(self.engine)
@@ -35,6 +46,10 @@ class Wrapper:
     def cost(self, usage: Usage) -> float | None:
         """USD for `usage` of the inner engine, None if unknown."""
         return call_cost(self.engine, usage)
+
+    def most_usage(self, messages: Sequence[Message], options: GenerateOptions) -> Usage:
+        """The most that a call of the inner engine may use."""
+        return most_usage(self.engine, messages, options)
 
     async def generate(self, messages: Sequence[Message], options: GenerateOptions = DEFAULT_OPTIONS) -> Completion:
         """Answer `messages`."""

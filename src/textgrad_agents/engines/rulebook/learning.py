@@ -83,7 +83,7 @@ def improve(rules: Sequence[Rule], rows: Sequence[SituationRow]) -> Improvement:
         own = acting is not None and acting.is_for(condition)
         under = [row for row in rows if _is_under(row, condition) and rule_for(present, row.clauses) is acting]
         best = best_action(under, acting.action if acting else None)
-        if best is None or best.lead < (LEAD if own or acting is None else EXCEPTION):
+        if best is None or best.lead < (LEAD if len(condition) <= 1 else EXCEPTION):
             continue
         new = Rule(acting.clauses if acting and own else condition, best.action)
         if own:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from textgrad_agents.engines import ChatEngine, LLMConfig, Retried, ScriptedEngine
+from textgrad_agents.engines import ChatEngine, Deadline, LLMConfig, Retried, ScriptedEngine
 from textgrad_agents.errors import ConfigError, EngineAccessError, EngineError, EngineReplyError
 from textgrad_agents.interfaces import Engine, GenerateOptions
 from textgrad_agents.messages import Completion, user
@@ -72,12 +72,12 @@ def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
     busy = EngineError("busy", transient=True, retry_after=600)
     start = time.monotonic()
     with pytest.raises(EngineError, match="busy"):
-        ask(quick(ScriptedEngine([busy, "never"]), deadline=5))
+        ask(Deadline(quick(ScriptedEngine([busy, "never"])), 5))
     assert time.monotonic() - start < 1
 
 
 def test_waits_double_and_are_capped() -> None:
-    engine = Retried(ScriptedEngine([]), first_wait=1.0)
+    engine = Retried(ScriptedEngine([]), first_wait=1.0, attempts=20)
     for attempt, longest in [(1, 1.0), (2, 2.0), (5, 16.0), (9, 30.0)]:
         waits = [engine._wait(attempt, DOWN) for _ in range(200)]
         assert longest / 2 <= min(waits) < max(waits) <= longest
