@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from textgrad_agents.messages import Message, system, user
 from textgrad_agents.seeds import text_hash
 from textgrad_agents.variables.images import media_type
+
+if TYPE_CHECKING:
+    from textgrad_agents.tools import Tool
 
 
 def part(value: object) -> dict[str, Any]:
@@ -35,6 +38,18 @@ def conversation(value: object, system_prompt: str | None = None) -> list[Messag
     items = cast("Sequence[object]", value) if isinstance(value, (list, tuple)) else (value,)
     messages = [_message(item) for item in items]
     return messages if system_prompt is None else [system(system_prompt), *messages]
+
+
+def tool_schemas(tools: Sequence[Tool | Mapping[str, Any]] | None) -> tuple[Mapping[str, Any], ...]:
+    """Tools in the wire form."""
+    return tuple(
+        one if isinstance(one, Mapping) else one.model_dump(exclude_none=True, by_alias=True) for one in tools or ()
+    )
+
+
+def tool_name(choice: Tool | str | None) -> str | None:
+    """A choice of tools as engines take it."""
+    return choice if choice is None or isinstance(choice, str) else choice.info.name
 
 
 def fingerprint(messages: Sequence[Message], *more: object) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, EngineRole, GenerateOptions
 from textgrad_agents.messages import Completion, Message, ToolRequestMessage
 from textgrad_agents.ops.base import Op
-from textgrad_agents.ops.content import conversation, fingerprint
+from textgrad_agents.ops.content import conversation, fingerprint, tool_name, tool_schemas
 from textgrad_agents.ops.feedback import criticised
 from textgrad_agents.ops.template import fill
 from textgrad_agents.session import current_session
@@ -17,6 +17,9 @@ from textgrad_agents.variables.call import BackwardContext, CallID, Input, OpCal
 from textgrad_agents.variables.gradient import NumberTree
 from textgrad_agents.variables.runs import running_call
 from textgrad_agents.variables.variable import Variable
+
+if TYPE_CHECKING:
+    from textgrad_agents.tools import Tool
 
 RESPONSE_ROLE = "response from the language model"
 SYSTEM_PROMPT_ROLE = "system prompt of the language model"
@@ -60,16 +63,16 @@ class LLMCall(Op):
         messages: Any,
         response_role_description: str | None = None,
         *,
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        tool_choice: str | None = None,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tool_choice: Tool | str | None = None,
     ) -> Variable[Any]:
         """Ask.
 
         Args:
             messages: what to send after the system prompt.
             response_role_description: role of the reply.
-            tools: schemas of the tools that the model may call.
-            tool_choice: "auto", "none", "required", or a tool's name.
+            tools: what the model may call; tools, or their schemas in the wire form.
+            tool_choice: "auto", "none", "required", or one of the tools (or its name).
         """
         arguments = {"messages": messages, "tools": tools or None, "tool_choice": tool_choice}
         given = {name: value for name, value in arguments.items() if value is not None}
@@ -83,11 +86,13 @@ class LLMCall(Op):
         """Role of a reply."""
         return RESPONSE_ROLE
 
-    async def forward(self, messages: Any, tools: Any = None, tool_choice: str | None = None) -> str | Message:
+    async def forward(
+        self, messages: Any, tools: Sequence[Any] | None = None, tool_choice: Any = None
+    ) -> str | Message:
         """Send and wait for the reply."""
         call = running_call()
         sent = conversation(messages, call.input_kwargs.get("system_prompt"))
-        completion = await self._ask(call, sent, tools=tuple(tools or ()), tool_choice=tool_choice)
+        completion = await self._ask(call, sent, tools=tool_schemas(tools), tool_choice=tool_name(tool_choice))
         return as_message(completion) if tools else completion.text
 
     async def _ask(self, call: OpCall, messages: list[Message], **changes: Any) -> Completion:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textgrad_agents.engines.factory import make_engine
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.interfaces import Engine, GenerateOptions
 from textgrad_agents.messages import Completion, Message, assistant
 from textgrad_agents.ops.base import Op
-from textgrad_agents.ops.content import conversation, fingerprint
+from textgrad_agents.ops.content import conversation, fingerprint, tool_name, tool_schemas
 from textgrad_agents.ops.feedback import criticised, zeros
 from textgrad_agents.ops.llm import LLMCall, as_message
 from textgrad_agents.ops.logprob import logprob_at_temperature
@@ -20,6 +20,9 @@ from textgrad_agents.session import Session, current_session
 from textgrad_agents.variables.call import BackwardContext, CallID, Input
 from textgrad_agents.variables.gradient import NumberTree, map_numbers
 from textgrad_agents.variables.runs import running_call
+
+if TYPE_CHECKING:
+    from textgrad_agents.tools import Tool
 
 _OPTIONS = {one.name for one in fields(GenerateOptions)} - {"tools", "tool_choice", "role", "extra"}
 
@@ -54,14 +57,14 @@ class LLMCallOp(Op):
         self,
         config: Mapping[str, Any],
         msgs: Sequence[Any],
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        tool_choice: str | None = None,
+        tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+        tool_choice: Tool | str | None = None,
     ) -> Message:
         """Send and wait for the reply."""
         call, session = running_call(), current_session()
         messages = conversation(msgs)
         choice = (tool_choice or self._default_tool_choice) if tools else None
-        options = _options(config, tools=tuple(tools or ()), tool_choice=choice)
+        options = _options(config, tools=tool_schemas(tools), tool_choice=tool_name(choice))
         completion = await self._ask(session, config, messages, options)
         call.update("messages", tuple(messages))
         call.update("completion", completion)
