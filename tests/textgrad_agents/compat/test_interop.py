@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from textgrad_agents.compat.bridge import as_engine
-from textgrad_agents.compat.engine_lm import ServedEngine
+from textgrad_agents.compat import ServedEngine, as_engine
 from textgrad_agents.compat.textgrad import autograd
 from textgrad_agents.compat.textgrad.variable import Variable
 from textgrad_agents.engines import ScriptedEngine
