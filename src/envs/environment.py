@@ -122,7 +122,9 @@ class Environment(ABC, Generic[StateT]):
             EnvError: a tool returned something that cannot be written as JSON, and that is not handled.
         """
         request = message if isinstance(message, ToolRequestMessage) else _as_request(message)
-        tools = {tool.info.name: tool for tool in reversed(self.tools)}
+        tools: dict[str, Tool] = {}
+        for tool in self.tools:
+            tools.setdefault(tool.info.name, tool)
         runner = ToolRunner(tools, function_kwargs, exec_timeout, handle_tool_exc, handle_invalid_tool_calls)
         if not handle_invalid_tool_calls:
             return await runner.run(request.tool_calls, concurrency=concurrency)

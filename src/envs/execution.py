@@ -25,6 +25,8 @@ from textgrad_agents.tools import Tool
 
 logger = logging.getLogger(__name__)
 
+_JSON = json.JSONEncoder(default=to_jsonable_python)
+
 
 @dataclass(frozen=True, slots=True)
 class ToolRunner:
@@ -104,7 +106,9 @@ class ToolRunner:
 
 
 async def _result(tool: Tool, bound: Callable[[], Any]) -> Any:
-    result = bound() if tool.is_async else await run_in_thread(bound)
+    if tool.is_async:
+        return await bound()
+    result = await run_in_thread(bound)
     return await result if inspect.isawaitable(result) else result
 
 
@@ -136,7 +140,7 @@ def response_fields(name: str, result: Any) -> dict[str, Any]:
     if isinstance(result, BaseModel):
         return {"content": result.model_dump_json(exclude_none=True, by_alias=True), "content_is_json_str": True}
     try:
-        text = json.dumps(result, default=to_jsonable_python)
+        text = _JSON.encode(result)
     except (PydanticSerializationError, TypeError, ValueError, RecursionError):
         raise EnvError(
             f"the tool {name} returned a {type(result).__name__}, which cannot be written as JSON; return a text, a "

@@ -75,7 +75,7 @@ class Registry(dict[str, Place]):
 
 
 ENV_REGISTRY = Registry(
-    "environment of one seat",
+    "environment of one agent",
     "Environment.from_name",
     "textgrad_agents.environments",
     {"dummy": "envs.dummy:DummyEnv"},
@@ -87,7 +87,7 @@ TASK_DATASET_REGISTRY = Registry(
     {"dummy": "envs.dummy:DummyTaskDataset"},
 )
 MULTI_AGENT_REGISTRY = Registry(
-    "environment",
+    "environment of several agents",
     "envs.make",
     "textgrad_agents.multi_agent_environments",
     {

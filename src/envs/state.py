@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 import typing
+from collections.abc import Iterator
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin
-
-_UNKNOWN = object()
 
 
 def build_state(owner: type, root: type) -> Any:
@@ -20,12 +19,14 @@ def build_state(owner: type, root: type) -> Any:
     Raises:
         AttributeError: the class does not say what its state is, or that cannot be built without arguments.
     """
-    hint = _state_hint(owner, root)
+    named = (hint for hint in _hints(owner, root) if hint is not Any and not isinstance(hint, TypeVar))
+    hint = next(named, Any)
     if hint is None or hint is NoneType:
         return None
     kind: Any = get_origin(hint) or hint
-    reason = "its class names no type for it"
-    if hint is not _UNKNOWN:
+    if kind is Any:
+        reason = "its class names no type for it"
+    else:
         reason = f"a {getattr(kind, '__name__', kind)} cannot be built without arguments"
         if isinstance(kind, type):
             try:
@@ -35,22 +36,19 @@ def build_state(owner: type, root: type) -> Any:
     raise AttributeError(f"{owner.__name__} has no state: {reason}; set self.state in reset()")
 
 
-def _state_hint(owner: type, root: type) -> Any:
+def _hints(owner: type, root: type) -> Iterator[Any]:
+    """What a class and those above it say of their state, the nearest first."""
     for kind in owner.__mro__:
-        hint = inspect.get_annotations(kind).get("state", _UNKNOWN)
-        if isinstance(hint, str):
-            hint = _resolved(kind)
-        if hint is not _UNKNOWN and not isinstance(hint, TypeVar):
-            return hint
+        if "state" in inspect.get_annotations(kind):
+            yield _annotation(kind)
         for base in kind.__dict__.get("__orig_bases__", ()):
             origin = get_origin(base)
-            if isinstance(origin, type) and issubclass(origin, root) and not isinstance(get_args(base)[0], TypeVar):
-                return get_args(base)[0]
-    return _UNKNOWN
+            if isinstance(origin, type) and issubclass(origin, root):
+                yield get_args(base)[0]
 
 
-def _resolved(kind: type) -> Any:
+def _annotation(kind: type) -> Any:
     try:
-        return typing.get_type_hints(kind).get("state", _UNKNOWN)
+        return typing.get_type_hints(kind)["state"]
     except NameError:  # a class that is known only where the environment was defined
-        return _UNKNOWN
+        return Any

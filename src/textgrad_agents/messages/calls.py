@@ -29,7 +29,7 @@ class ToolCallFunction(BaseModel):
     def _read_arguments(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        given = cast("dict[str, Any]", data)
+        given: dict[str, Any] = data  # pyright: ignore[reportUnknownVariableType]
         arguments = given.get("arguments")
         if arguments is not None and not isinstance(arguments, str):
             return given

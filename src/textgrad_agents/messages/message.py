@@ -33,7 +33,6 @@ Role = Literal["system", "user", "assistant", "tool", "function"]
 
 _PARTS = ("text", "image_url")
 _ONLY_IF_SET = ("name", "tool_calls", "tool_call_id")
-_CACHE_CONTROL = {"type": "ephemeral"}
 
 
 class Message(BaseModel):
@@ -68,7 +67,7 @@ class Message(BaseModel):
     def _content_as_text(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        given = cast("dict[str, Any]", data)
+        given: dict[str, Any] = data  # pyright: ignore[reportUnknownVariableType]
         content = given.get("content")
         if content is None or isinstance(content, str):
             return given
@@ -85,10 +84,11 @@ class Message(BaseModel):
         for name in _ONLY_IF_SET:
             if data.get(name, ...) is None:
                 del data[name]
-        if "content" in data and context.get("deserialize_content", True):
-            data["content"] = self._content_for_wire()
-        elif self.cache_breakpoint:
-            logger.warning("cache_breakpoint ignored: deserialize_content=False requires string content")
+        if "content" in data:
+            if context.get("deserialize_content", True):
+                data["content"] = self._content_for_wire()
+            elif self.cache_breakpoint:
+                logger.warning("cache_breakpoint ignored: deserialize_content=False requires string content")
         if context.get("include_info"):
             data["info"] = self.info
             if self.content_is_json_str:
@@ -100,7 +100,7 @@ class Message(BaseModel):
         if content is None or not self.cache_breakpoint:
             return content
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        return [*parts[:-1], {**parts[-1], "cache_control": _CACHE_CONTROL}]
+        return [*parts[:-1], {**parts[-1], "cache_control": {"type": "ephemeral"}}]
 
     def __str__(self) -> str:
         return self.content or ""

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import update_wrapper
 from inspect import signature
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Protocol, Union, cast, get_args, get_origin
 
 from docstring_parser import compose, parse
@@ -193,6 +193,8 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 def _type_name(hint: Any) -> str:
     origin = get_origin(hint)
+    if hint is NoneType:
+        return "None"
     if origin in (Union, UnionType):
         return " | ".join(_type_name(member) for member in get_args(hint))
     if origin is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from types import NoneType, SimpleNamespace
 from typing import Any
@@ -108,7 +108,7 @@ class Arguments:
         schema.setdefault("required", [])  # one provider insists on it
         return schema
 
-    def read(self, name: str, arguments: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
+    def read(self, name: str, arguments: Mapping[str, Any], given: Set[str]) -> dict[str, Any]:
         """The arguments of a call, checked and converted to the parameters' types.
 
         Args:
@@ -119,15 +119,16 @@ class Arguments:
         Raises:
             ToolCallError: an argument is missing, unknown or of another type.
         """
-        if any(parameter in given for parameter in self.parameters.values()):
+        if given and not given.isdisjoint(self.parameters.values()):
             return {parameter: value for parameter, value in arguments.items() if parameter not in given}
         try:
-            read = self.model.model_validate(arguments, by_name=False, by_alias=True)
+            read = self.model.model_validate(arguments)
         except ValidationError as error:
             raise ToolCallError(f"{name}: {explain(error, fields=tuple(self.parameters.values()))}") from None
-        values = read.__dict__
-        named = {self.parameters[field]: values[field] for field in self.parameters if field in read.model_fields_set}
-        return named | (read.model_extra or {})
+        values, names = read.__dict__, self.parameters
+        given_fields = read.model_fields_set
+        named = {name: values[field] for field, name in names.items() if field in given_fields}
+        return named | read.model_extra if read.model_extra else named
 
 
 def _annotation(function: Callable[..., Any], name: str, parameter: inspect.Parameter) -> Any:

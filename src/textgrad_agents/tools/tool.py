@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal, NoReturn, Self, TypeAlias
@@ -178,9 +178,9 @@ class Tool(BaseModel):
         given = given or {}
         if STATE in given and not self._facts.takes_state:
             given = {name: value for name, value in given.items() if name != STATE}
-        return partial(self._tool_fn, **self._read(arguments, given), **given)
+        return partial(self._tool_fn, **self._read(arguments, given.keys()), **given)
 
-    def _read(self, arguments: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
+    def _read(self, arguments: Mapping[str, Any], given: Set[str]) -> dict[str, Any]:
         name = self.info.name
         if self._arguments is not None:
             return self._arguments.read(name, arguments, given)
