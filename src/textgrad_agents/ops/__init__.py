@@ -20,12 +20,12 @@ from textgrad_agents.ops.losses import (
     MultiChoiceTestTime,
     MultiFieldEvaluation,
     MultiFieldTokenParsedEvaluation,
-    RewardLoss,
     TextLoss,
 )
 from textgrad_agents.ops.multimodal import MultimodalLLMCall, OrderedFieldsMultimodalLLMCall
 from textgrad_agents.ops.parameters import ConfigOp, PromptOp
 from textgrad_agents.ops.reduce import grouped, merge
+from textgrad_agents.ops.reward import RewardLoss
 from textgrad_agents.ops.string_function import StringBasedFunction
 from textgrad_agents.ops.text import aggregate, concat, sum
 

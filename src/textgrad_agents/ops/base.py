@@ -12,12 +12,13 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import Any, ClassVar, TypeAlias
 
+from textgrad_agents.ops.arguments import copied, find_variables, value_if_there, value_of
 from textgrad_agents.ops.signature import Signature
 from textgrad_agents.session import current_session
-from textgrad_agents.variables.call import BackwardContext, CallID, Input, OpCall, Path
-from textgrad_agents.variables.gradient import Gradient, NumberTree, like_sequence
+from textgrad_agents.variables.call import BackwardContext, CallID, Input, OpCall
+from textgrad_agents.variables.gradient import Gradient, NumberTree
 from textgrad_agents.variables.modes import is_recording
 from textgrad_agents.variables.pending import Pending
 from textgrad_agents.variables.runs import check_run, current_call, new_call_id
@@ -111,9 +112,9 @@ class Op:
             )
         found: list[Input] = []
         for index, value in enumerate(rest):
-            _find(value, (index,), found)
+            find_variables(value, (index,), found)
         for key, value in named.items():
-            _find(value, (key,), found)
+            find_variables(value, (key,), found)
         for key, value in own.items():
             found.append(((key,), value))
         inputs = tuple(found)
@@ -130,9 +131,9 @@ class Op:
 
         value, pending = None, None
         if waiting:
-            rest = tuple(_copied(one, _value_if_there) for one in rest)
-            named = {key: _copied(one, _value_if_there) for key, one in named.items()}
-            own = {key: _copied(one, _value_if_there) for key, one in own.items()}
+            rest = tuple(copied(one, value_if_there) for one in rest)
+            named = {key: copied(one, value_if_there) for key, one in named.items()}
+            own = {key: copied(one, value_if_there) for key, one in own.items()}
             work = self._forward_later(call, rest, named, own, inputs)
             pending = self._pending(work, call, inputs)
         else:
@@ -149,10 +150,10 @@ class Op:
 
     def _start(self, call: OpCall, rest: tuple[Any, ...], named: dict[str, Any], own: Mapping[str, Any]) -> Any:
         """Unwrap the arguments and call forward; gives the value or a coroutine that will."""
-        call.input_args = [_copied(value, _value) for value in rest]
-        arguments = {key: _copied(value, _value) for key, value in named.items()}
+        call.input_args = [copied(value, value_of) for value in rest]
+        arguments = {key: copied(value, value_of) for key, value in named.items()}
         call.input_kwargs = (
-            {**arguments, **{key: _copied(one, _value) for key, one in own.items()}} if own else arguments
+            {**arguments, **{key: copied(one, value_of) for key, one in own.items()}} if own else arguments
         )
         token = current_call.set(call)
         try:
@@ -262,46 +263,6 @@ def with_words(number: NumberTree, words: tuple[Gradient, ...]) -> Any:
     if number is None:
         return words
     return (_ZERO if isinstance(number, float) and number == 0.0 else Gradient(number=number), *words)
-
-
-def _find(value: Any, path: Path, found: list[Input]) -> None:
-    """Collect the Variables in a value and inside nested lists, tuples and dicts."""
-    if isinstance(value, Variable):
-        found.append((path, cast("Variable[Any]", value)))
-    elif isinstance(value, dict):
-        for key, one in cast("dict[Any, Any]", value).items():
-            _find(one, (*path, key), found)
-    elif isinstance(value, (list, tuple)):
-        for index, one in enumerate(cast("list[Any] | tuple[Any, ...]", value)):
-            _find(one, (*path, index), found)
-
-
-def _copied(value: Any, instead: Callable[[Variable[Any]], Any]) -> Any:
-    """The value with something else in the place of each Variable.
-
-    Lists and dicts are copied, so that what the caller does to them afterwards changes neither a forward that has yet
-    to run nor the record of one that has.
-    """
-    if isinstance(value, Variable):
-        return instead(cast("Variable[Any]", value))
-    if isinstance(value, dict):
-        tree = cast("dict[Any, Any]", value)
-        copy = {key: _copied(one, instead) for key, one in tree.items()}
-        return copy if type(tree) is dict or any(copy[key] is not one for key, one in tree.items()) else tree
-    if isinstance(value, (list, tuple)):
-        items = cast("list[Any] | tuple[Any, ...]", value)
-        copies = [_copied(one, instead) for one in items]
-        if type(items) is list or any(a is not b for a, b in zip(copies, items, strict=True)):
-            return like_sequence(items, copies)
-    return cast("Any", value)
-
-
-def _value_if_there(variable: Variable[Any]) -> Any:
-    return variable if variable.is_pending else variable.value
-
-
-def _value(variable: Variable[Any]) -> Any:
-    return variable.value
 
 
 def _site() -> tuple[str, int]:

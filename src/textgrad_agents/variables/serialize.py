@@ -17,7 +17,7 @@ from textgrad_agents.files import read_json, write_text
 from textgrad_agents.validation import explain
 from textgrad_agents.variables.call import BackwardContext, CallID, Input, OpCall
 from textgrad_agents.variables.gradient import Gradient, NumberTree
-from textgrad_agents.variables.graph import topological_order
+from textgrad_agents.variables.order import topological_order
 from textgrad_agents.variables.values import decode, encode, reference
 from textgrad_agents.variables.variable import Variable
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 from textgrad_agents.errors import ConfigError
-from textgrad_agents.variables.graph import topological_order
+from textgrad_agents.variables.order import topological_order
 from textgrad_agents.variables.variable import Variable
 
 Format = Literal["text", "mermaid", "dot", "svg", "png"]
