@@ -1,0 +1,3 @@
+from envs import Renderer
+
+__all__ = ["Renderer"]

@@ -1,0 +1,36 @@
+from textgrad_agents.agents.simple import ToolSelector, ToolSelectorLedger
+from textgrad_agents.tools import (
+    INVALID_TOOL_NAME,
+    FunctionInfo,
+    Messages,
+    MessagesAdapter,
+    Parameters,
+    Tool,
+    ToolCall,
+    ToolCallFunction,
+    ToolRequestMessage,
+    ToolResponseMessage,
+    Tools,
+    ToolsAdapter,
+    argref_by_name,
+    wraps_doc_only,
+)
+
+__all__ = [
+    "INVALID_TOOL_NAME",
+    "FunctionInfo",
+    "Messages",
+    "MessagesAdapter",
+    "Parameters",
+    "Tool",
+    "ToolCall",
+    "ToolCallFunction",
+    "ToolRequestMessage",
+    "ToolResponseMessage",
+    "ToolSelector",
+    "ToolSelectorLedger",
+    "Tools",
+    "ToolsAdapter",
+    "argref_by_name",
+    "wraps_doc_only",
+]
