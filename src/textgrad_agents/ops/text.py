@@ -15,6 +15,8 @@ from textgrad_agents.variables.call import BackwardContext, CallID, Input
 from textgrad_agents.variables.gradient import NumberTree
 from textgrad_agents.variables.variable import Variable
 
+_COMBINATION = "a combination of the following: "
+
 
 class _Whole(Op):
     """An op whose parts receive the whole's gradient."""
@@ -40,7 +42,7 @@ class _Add(_Whole):
         return left + right
 
     def output_role(self, inputs: tuple[Input, ...]) -> str:
-        return " and ".join(dict.fromkeys(variable.role_description for _, variable in inputs))
+        return " and ".join(_distinct(inputs, " and "))
 
 
 class _Concat(_Whole):
@@ -97,9 +99,13 @@ def aggregate(variables: Sequence[Any]) -> Variable[str]:
 
 
 def joined_roles(inputs: tuple[Input, ...]) -> str:
-    """The role of a combination."""
-    roles = dict.fromkeys(variable.role_description for _, variable in inputs)
-    return f"a combination of the following: {', '.join(roles)}"
+    """The role of a combination; a combination of combinations names each part once."""
+    return _COMBINATION + ", ".join(_distinct(inputs, ", "))
+
+
+def _distinct(inputs: tuple[Input, ...], separator: str) -> list[str]:
+    roles = (variable.role_description.removeprefix(_COMBINATION) for _, variable in inputs)
+    return list(dict.fromkeys(part for role in roles for part in role.split(separator)))
 
 
 Variable.add = add

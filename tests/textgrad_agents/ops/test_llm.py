@@ -129,7 +129,7 @@ def test_a_batch_in_a_plain_loop_is_answered_concurrently() -> None:
     start = time.perf_counter()
     results = [call(call(str(i))) for i in range(32)]
     assert [result.value for result in results] == [str(i) for i in range(32)]
-    assert time.perf_counter() - start < 8 * 0.05
+    assert time.perf_counter() - start < 20 * 0.05  # one after the other: 64
 
 
 def test_the_engine_is_that_of_the_sessions_role(session: Session) -> None:

@@ -58,6 +58,15 @@ def test_joining() -> None:
     assert sum([]).value == ""
 
 
+def test_roles_of_nested_combinations_name_each_part_once() -> None:
+    a, b = text("a", "first"), text("b", "second")
+    whole = sum([a, b])
+    for _ in range(20):
+        whole = sum([sum([whole, a]), sum([b, whole])])
+    assert whole.role_description == "a combination of the following: first, second"
+    assert (((a + b) + a) + b).role_description == "first and second"
+
+
 def test_each_part_gets_the_feedback_once() -> None:
     parts = [text(str(i)) for i in range(4)]
     judged(sum(parts))

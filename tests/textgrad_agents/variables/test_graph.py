@@ -363,7 +363,7 @@ def test_what_is_ready_runs_concurrently_along_the_critical_path() -> None:
     total = FxnOp(lambda losses: losses, "join")(losses)
     start = time.perf_counter()
     total.backward()
-    assert time.perf_counter() - start < 6 * latency  # 32 calls, 2 on the critical path
+    assert time.perf_counter() - start < 12 * latency  # 32 calls, 2 on the critical path
     assert [g.text for g in x.gradients] == [f"{kind} {i}" for i in range(16) for kind in ("loss", "model")]
 
 

@@ -230,12 +230,12 @@ def test_a_loaded_graph_is_not_run() -> None:
     assert compute_grads(restored, 1.0, {"shout": lambda *_: ([], {"text": 2.0})}) == {"input": 2.0}
 
 
-def test_a_chain_of_twenty_thousand_calls() -> None:
+def test_a_chain_of_five_thousand_calls() -> None:
     result = leaf("x")
-    for _ in range(20_000):
+    for _ in range(5000):
         result = shout(result)
     restored = graph_from_json(graph_to_json(result))
-    assert len(topological_order(restored)) == 20_001
+    assert len(topological_order(restored)) == 5001
 
 
 def test_pending_values_are_waited_for() -> None:
