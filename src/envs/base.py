@@ -49,7 +49,7 @@ class StepOutcome:
     """What one cycle did.
 
     Attributes:
-        rewards: reward of each agent.
+        rewards: reward of each agent, in the order of agents.
         done: the episode ended by the rules.
         truncated: the episode was cut at its maximum length.
         info: further facts.
@@ -62,12 +62,24 @@ class StepOutcome:
 
 
 class MultiAgentEnvironment(ABC):
-    """An environment in which all agents act in every cycle."""
+    """An environment of several agents that act in cycles.
+
+    In every cycle the agents of `acting_agents` act at the same time: all of them, unless they take turns or can die.
+    """
 
     name: str
     agents: tuple[str, ...]
     action_space: ActionSpace
     max_cycles: int
+
+    @property
+    def acting_agents(self) -> tuple[str, ...]:
+        """The agents that act in the coming cycle, in the order of `agents`; at least one until the episode ends."""
+        return self.agents
+
+    def action_space_of(self, agent: str) -> ActionSpace:
+        """The actions open to an acting agent in the coming cycle: `action_space`, unless agents or cycles differ."""
+        return self.action_space
 
     @property
     @abstractmethod
@@ -84,7 +96,14 @@ class MultiAgentEnvironment(ABC):
 
     @abstractmethod
     def observe(self, agent: str) -> str:
-        """The agent's local observation as text."""
+        """The local observation of an acting agent as text."""
+
+    def picture(self, agent: str) -> Any:
+        """What an acting agent sees, as an array `(height, width)` or `(height, width, 3)` of uint8; None: text alone.
+
+        Whoever is shown a picture is told the text of `observe` as well.
+        """
+        return None
 
     @abstractmethod
     def describe_state(self) -> str:
@@ -96,11 +115,28 @@ class MultiAgentEnvironment(ABC):
 
     @abstractmethod
     def step(self, actions: Mapping[str, int | float]) -> StepOutcome:
-        """Let all agents act once."""
+        """Let the acting agents act once.
+
+        Args:
+            actions: an action for each of `acting_agents`, as their action spaces parse them.
+
+        Returns:
+            The rewards of all agents, those included that did not act.
+
+        Raises:
+            EnvError: it is not an action for each of them, or one is not open to its agent; nothing has changed then.
+        """
 
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
         """Name and parameters (JSON-like): enough to build the same environment again."""
+
+    def yardstick(self) -> MultiAgentEnvironment:
+        """The environment in which a team's score is taken: this one, unless scores here say nothing of the team.
+
+        The rewards of a team that plays a zero-sum game against itself always add up to 0, however well it plays.
+        """
+        return self
 
     def close(self) -> None:  # noqa: B027 (most environments hold nothing)
         """Release what the environment holds."""

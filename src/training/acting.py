@@ -1,7 +1,8 @@
 """Teams: who decides for the agents of an environment.
 
-A language team asks an engine once per agent and cycle, all agents at the same time; each sees the rules, its own
-policy and its own local observation, and nothing else. A rule team follows a formula and asks nobody.
+A language team asks an engine once per acting agent and cycle, all at the same time; each agent sees the rules, its own
+policy, the actions open to it and its own local observation, and nothing else. A rule team follows a formula and asks
+nobody.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache, partial
+from typing import NamedTuple, Protocol
 
-from envs.base import MultiAgentEnvironment, ParsedAction
+from envs.base import ActionSpace, MultiAgentEnvironment
 from textgrad_agents.errors import ConfigError, EngineReplyError
 from textgrad_agents.interfaces import Engine, GenerateOptions
-from textgrad_agents.messages import Message, Usage, system, user
+from textgrad_agents.messages import Message, TokenTrace, Usage, system, user
 from textgrad_agents.seeds import derive_seed, text_hash
 from textgrad_agents.trajectory import Step
 
@@ -23,12 +25,14 @@ Place = tuple[str | int, ...]
 
 DECISION = "Which action do you take in this cycle?"
 
+_PROMPTS = 4096  # system messages that a team keeps: one per policy and set of open actions
+
 
 class Team(Protocol):
-    """Decides for all agents of an environment."""
+    """Decides for the agents of an environment."""
 
     async def act(self, environment: MultiAgentEnvironment, timestep: int, place: Place) -> list[Step]:
-        """One step per agent, in the environment's order; rewards are not known yet."""
+        """One step per acting agent, in the environment's order; rewards are not known yet."""
         ...
 
 
@@ -40,18 +44,38 @@ class RuleTeam:
 
     async def act(self, environment: MultiAgentEnvironment, timestep: int, place: Place) -> list[Step]:
         """Apply the formula."""
-        names = {value: name for name, value in environment.action_space.choices.items()}
+        actions = self.rule(environment)
         return [
-            Step(agent=agent, timestep=timestep, action=action, action_name=names.get(action, str(action)))
-            for agent, action in self.rule(environment).items()
+            Step(agent=agent, timestep=timestep, action=actions[agent], action_name=_name(environment, agent, actions))
+            for agent in environment.acting_agents
         ]
+
+
+class _View(NamedTuple):
+    """What an agent is shown: its observation, the messages that carry it, and the actions open to it."""
+
+    agent: str
+    observation: str
+    messages: tuple[Message, Message]
+    actions: ActionSpace
+
+
+class _Reply(NamedTuple):
+    """What came of a call."""
+
+    text: str
+    usage: Usage
+    trace: TokenTrace | None = None
 
 
 class LanguageTeam:
     """One engine acts for all agents, each with its own policy text.
 
+    At temperature 0, agents that are told the same words in a cycle are answered by one call; its tokens are counted
+    with the first of them.
+
     Args:
-        environment: tells the rules and the action space; instances with the same parameters may be played.
+        environment: tells the rules; instances with the same parameters may be played.
         policies: policy text of each agent.
         engine: answers for the agents.
         temperature: sampling temperature of the decisions.
@@ -78,44 +102,68 @@ class LanguageTeam:
             )
         self._engine = engine
         self._temperature = temperature
+        self._policies = dict(policies)
         self._versions = {agent: text_hash(policy) for agent, policy in policies.items()}
-        answer = environment.action_space.describe()
-        prompts = {policy: actor_prompt(environment.rules, policy, answer) for policy in set(policies.values())}
-        self._systems: Mapping[str, Message] = {agent: prompts[policy] for agent, policy in policies.items()}
+        self._prompt = lru_cache(maxsize=_PROMPTS)(partial(actor_prompt, environment.rules))
 
     async def act(self, environment: MultiAgentEnvironment, timestep: int, place: Place) -> list[Step]:
-        """Ask for all agents at once."""
-        return await asyncio.gather(
-            *(self._decide(environment, agent, timestep, place) for agent in environment.agents)
-        )
+        """Ask for all acting agents at once."""
+        views = [self._look(environment, agent) for agent in environment.acting_agents]
+        questions = [self._question(view) for view in views]
+        askers: dict[object, _View] = {}
+        for question, view in zip(questions, views, strict=True):
+            askers.setdefault(question, view)
+        replies = await asyncio.gather(*(self._ask(view, timestep, place) for view in askers.values()))
+        answered = dict(zip(askers, replies, strict=True))
+        return [
+            self._step(view, answered[question], timestep, paid=askers[question] is view)
+            for question, view in zip(questions, views, strict=True)
+        ]
 
-    async def _decide(self, environment: MultiAgentEnvironment, agent: str, timestep: int, place: Place) -> Step:
-        observation = environment.observe(agent)
-        messages = (self._systems[agent], user(f"{observation}\n\n{DECISION}"))
+    def _look(self, environment: MultiAgentEnvironment, agent: str) -> _View:
+        observation, picture = environment.observe(agent), environment.picture(agent)
+        actions = environment.action_space_of(agent)
+        told = f"{observation}\n\n{DECISION}"
+        shown = user(told) if picture is None else Message.create_message("user", told, picture)
+        return _View(agent, observation, (self._prompt(self._policies[agent], actions.describe()), shown), actions)
+
+    def _question(self, view: _View) -> object:
+        """What two agents have in common if one call answers for both."""
+        return view.agent if self._temperature > 0 else tuple(message.content for message in view.messages)
+
+    async def _ask(self, view: _View, timestep: int, place: Place) -> _Reply:
         options = GenerateOptions(
-            temperature=self._temperature, seed=derive_seed(*place, timestep, agent), role="actor"
+            temperature=self._temperature, seed=derive_seed(*place, timestep, view.agent), role="actor"
         )
         try:
-            completion = await self._engine.generate(messages, options)
-            reply, usage, trace = completion.text, completion.usage, completion.trace
+            completion = await self._engine.generate(view.messages, options)
         except EngineReplyError as error:
-            reply, usage, trace = "", error.usage if isinstance(error.usage, Usage) else Usage(), None
-        action: ParsedAction = environment.action_space.parse(reply)
+            return _Reply("", error.usage if isinstance(error.usage, Usage) else Usage())
+        return _Reply(completion.text, completion.usage, completion.trace)
+
+    def _step(self, view: _View, reply: _Reply, timestep: int, *, paid: bool) -> Step:
+        action = view.actions.parse(reply.text)
         return Step(
-            agent=agent,
+            agent=view.agent,
             timestep=timestep,
-            observation=observation,
-            messages=messages,
-            reply=reply,
+            observation=view.observation,
+            messages=view.messages,
+            reply=reply.text,
             action=action.value,
             action_name=action.name,
             parsed=action.parsed,
-            usage=usage,
-            trace=trace,
-            policy_version=self._versions[agent],
+            usage=reply.usage if paid else Usage(),
+            trace=reply.trace,
+            policy_version=self._versions[view.agent],
         )
 
 
 def actor_prompt(rules: str, policy: str, answer: str) -> Message:
     """The system message of an actor: rules, its policy, and the answer format."""
     return system(f"{rules}\n\n## Your policy\n{policy.strip()}\n\n## Answer format: one action\n{answer.strip()}")
+
+
+def _name(environment: MultiAgentEnvironment, agent: str, actions: Mapping[str, int | float]) -> str:
+    """An action in words, as far as it has a name."""
+    named = {value: name for name, value in environment.action_space_of(agent).choices.items()}
+    return named.get(actions[agent], str(actions[agent]))

@@ -26,6 +26,7 @@ class Collector:
         rule: the environment's hand-written rule, if it has one.
         seed: the run's seed.
         parallel: most episodes under way at once.
+        decision_interval: agents decide in every so many cycles and go on with their last action in those between.
     """
 
     def __init__(
@@ -36,13 +37,16 @@ class Collector:
         rule: Rule | None = None,
         seed: int = 0,
         parallel: int = 8,
+        decision_interval: int = 1,
     ) -> None:
         self._make = make_environment
         self._engine = engine
         self._rule = rule
         self._seed = seed
         self._parallel = parallel
+        self._decision_interval = decision_interval
         self._idle: list[MultiAgentEnvironment] = []
+        self._idle_yardsticks: list[MultiAgentEnvironment] = []
 
     @property
     def environment(self) -> MultiAgentEnvironment:
@@ -67,7 +71,8 @@ class Collector:
 
         Args:
             policies: policy text of each agent; None lets the rule play.
-            branch: what the episodes are for; episodes of different branches never share seeds.
+            branch: what the episodes are for; episodes of different branches never share seeds. All but those to learn
+                from are played in the environment's `yardstick`.
             iteration: training iteration.
             episodes: their numbers; the same number has the same seeds whatever else is played.
             temperature: sampling temperature of the decisions.
@@ -78,17 +83,25 @@ class Collector:
         Returns:
             The episodes that were played, in the order of their numbers.
         """
-        team = self._team(policies, temperature)
+        idle = self._idle if branch == "train" else self._pool_of_yardsticks()
+        team = self._team(policies, temperature, idle)
         room = asyncio.Semaphore(self._parallel)
 
         async def play(number: int) -> Episode | None:
             async with room:
                 if stop is not None and stop():
                     return None
-                environment = self._idle.pop() if self._idle else self._make()
-                place = (self._seed, branch, iteration, number)
-                episode = await rollout(environment, team, place, episode_id=number, iteration=iteration, record=record)
-                self._idle.append(environment)
+                environment = self._take(idle)
+                episode = await rollout(
+                    environment,
+                    team,
+                    (self._seed, branch, iteration, number),
+                    episode_id=number,
+                    iteration=iteration,
+                    record=record,
+                    decision_interval=self._decision_interval,
+                )
+                idle.append(environment)
                 if done is not None:
                     done(episode)
                 return episode
@@ -98,14 +111,32 @@ class Collector:
 
     def close(self) -> None:
         """Close the environments."""
-        while self._idle:
-            self._idle.pop().close()
+        for idle in (self._idle, self._idle_yardsticks):
+            while idle:
+                idle.pop().close()
 
-    def _team(self, policies: Mapping[str, str] | None, temperature: float) -> Team:
+    def _pool_of_yardsticks(self) -> list[MultiAgentEnvironment]:
+        """The idle environments in which scores are taken: those of learning, unless they say that it is another."""
+        environment = self.environment
+        if not self._idle_yardsticks:
+            yardstick = environment.yardstick()
+            if yardstick is environment:
+                return self._idle
+            self._idle_yardsticks.append(yardstick)
+        return self._idle_yardsticks
+
+    def _take(self, idle: list[MultiAgentEnvironment]) -> MultiAgentEnvironment:
+        if idle:
+            return idle.pop()
+        return self._make() if idle is self._idle else self.environment.yardstick()
+
+    def _team(self, policies: Mapping[str, str] | None, temperature: float, idle: list[MultiAgentEnvironment]) -> Team:
         if policies is None:
             if self._rule is None:
                 raise ConfigError(f"the environment {self.environment.name!r} has no rule agent; give policies")
             return RuleTeam(self._rule)
         if self._engine is None:
             raise ConfigError("agents with policies need a model: name one with model=… or llm_config=…")
-        return LanguageTeam(self.environment, policies, self._engine, temperature)
+        environment = self._take(idle)
+        idle.append(environment)
+        return LanguageTeam(environment, policies, self._engine, temperature)

@@ -22,6 +22,7 @@ async def rollout(
     episode_id: int = 0,
     iteration: int = 0,
     record: bool = True,
+    decision_interval: int = 1,
 ) -> Episode:
     """Play one episode.
 
@@ -34,6 +35,8 @@ async def rollout(
         episode_id: number of the episode within its iteration.
         iteration: training iteration.
         record: False keeps the score and the length alone, and builds no text for critics.
+        decision_interval: the team decides in every so many cycles; in those between, each agent goes on with its last
+            action. Such steps have no observation and no messages.
 
     Raises:
         EngineError: the engine cannot be reached, refuses, or no longer serves these calls.
@@ -42,11 +45,13 @@ async def rollout(
     steps: dict[str, list[Step]] = {agent: [] for agent in environment.agents}
     cycles: list[Cycle] = []
     total, length, truncated, error = 0.0, 0, False, None
+    decisions: list[Step] = []
     try:
         environment.reset(seed)
         for timestep in range(environment.max_cycles):
             before = (environment.describe_state(), environment.global_state()) if record else None
-            decisions = await team.act(environment, timestep, place)
+            going_on = _again(environment, decisions, timestep) if timestep % decision_interval else None
+            decisions = await team.act(environment, timestep, place) if going_on is None else going_on
             outcome = environment.step({step.agent: step.action for step in decisions})
             reward = _mean_reward(outcome, timestep)
             total += reward
@@ -55,6 +60,8 @@ async def rollout(
             if before is not None:
                 for step in decisions:
                     steps[step.agent].append(replace(step, reward=outcome.rewards[step.agent]))
+                if len(decisions) < len(outcome.rewards):
+                    _reward_the_others(steps, decisions, outcome)
                 cycles.append(Cycle(timestep, *before, reward, over))
             if over:
                 truncated = not outcome.done
@@ -73,6 +80,26 @@ async def rollout(
         truncated=truncated,
         error=error,
     )
+
+
+def _again(environment: MultiAgentEnvironment, decisions: list[Step], timestep: int) -> list[Step] | None:
+    """The last decisions once more; None if others are to act now, or an action is no longer open to its agent."""
+    acting = environment.acting_agents
+    if acting != tuple(step.agent for step in decisions):
+        return None
+    for step in decisions:
+        if not environment.action_space_of(step.agent).parse(step.action_name).parsed:
+            return None
+    return [Step(agent=s.agent, timestep=timestep, action=s.action, action_name=s.action_name) for s in decisions]
+
+
+def _reward_the_others(steps: dict[str, list[Step]], decisions: list[Step], outcome: StepOutcome) -> None:
+    """What an agent earns in a cycle in which it did not act was earned with its last decision."""
+    acted = {step.agent for step in decisions}
+    for agent, reward in outcome.rewards.items():
+        if reward and agent not in acted and steps[agent]:
+            last = steps[agent][-1]
+            steps[agent][-1] = replace(last, reward=(last.reward or 0.0) + reward)
 
 
 def _mean_reward(outcome: StepOutcome, timestep: int) -> float:
