@@ -29,6 +29,7 @@ COLUMNS = (
     "most at once",
     "wall",
     "× critical path",
+    "faster than TextGrad",
     "CPU",
 )
 ROWS = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
@@ -91,6 +92,7 @@ class Bench:
         self.address = address
         self.latency = latency
         self.repeats = repeats
+        self.reference: dict[str, float] = {}  # wall of TextGrad by program
 
     def row(self, program: str, by: str, path: int, run: Any, *, once: bool = False) -> None:
         """Measure and print one row; `path` is the number of calls on the critical path."""
@@ -110,7 +112,11 @@ class Bench:
         parts = f"{answers} + {calls.get('loss', 0)} / {calls.get('critic', 0)} / {calls.get('optimizer', 0)}"
         version = f" {times[-1]['version']}" if "version" in times[-1] else ""
         ratio = wall / (path * self.latency)
-        print(f"| {program} | {by}{version} | {parts} | {stats['peak']} | {wall:.2f} s | {ratio:.2f} | {cpu:.2f} s |")
+        if by == "TextGrad":
+            self.reference[program] = wall
+        faster = f"{self.reference[program] / wall:.1f} ×" if program in self.reference else "–"
+        cells = [program, by + version, parts, stats["peak"], f"{wall:.2f} s", f"{ratio:.2f}", faster, f"{cpu:.2f} s"]
+        print(f"| {' | '.join(map(str, cells))} |")
 
     def theirs(self, *args: str) -> dict[str, Any] | None:
         return peers.measure("textgrad", "textgrad_loop.py", *args, OLLAMA_BASE_URL=self.address)
