@@ -1,48 +1,210 @@
-"""The engines of a run: who acts, who criticises, who rewrites, and the meter that counts for all three."""
+"""The engines of a run: who acts, who criticises, who rewrites, and what stands around them while the run is on.
+
+Around every engine is a `Stack` (tries, turns, budget, meter), and around that the journal. The built-in engine is free
+and always says the same, so it has no journal and, where nothing limits the run, no budget.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
-from textgrad_agents.engines import Limited, LLMConfig, Meter, Metered, Retried, make_engine
-from textgrad_agents.interfaces import Engine
+from textgrad_agents.engines import Budget, LLMConfig, Meter, RulebookEngine, Stack, make_engine
+from textgrad_agents.engines.base import is_structured
+from textgrad_agents.engines.middleware import Tally, Try
+from textgrad_agents.errors import EngineAccessError
+from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, EngineRole, GenerateOptions
+from textgrad_agents.journal import Journal, Journaled
+from textgrad_agents.messages import Completion, Message
 from training.config import TrainingConfig
 
 BUILT_IN = "rulebook"
+ROLES: tuple[EngineRole, ...] = ("actor", "critic", "optimizer")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may use; None for no limit.
+
+    Attributes:
+        usd: dollars of all its starts together.
+        calls: calls of all its starts together, each try for itself.
+        hours: hours from this start on.
+    """
+
+    usd: float | None = None
+    calls: int | None = None
+    hours: float | None = None
+
+    def budget(self, path: Path | None = None) -> Budget:
+        """The budget with these limits, its account in a file or in memory.
+
+        Raises:
+            ConfigError: a limit is no positive number.
+            FileFormatError: the file is no account.
+        """
+        return Budget(usd=self.usd, calls=self.calls, hours=self.hours, path=path)
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Engines by role, all counted on one meter."""
+    """Engines by role, with nothing around them."""
 
     actor: Engine
     critic: Engine
     optimizer: Engine
-    meter: Meter
 
     @classmethod
-    def of(cls, config: TrainingConfig) -> Engines:
+    def of(cls, config: TrainingConfig, *, need_keys: bool = True) -> Self:
         """The engines that a config names.
 
         Raises:
             ConfigError: no such model, or its key may not be sent to its address.
             MissingKeyError: a model's key is not set; nothing was made or spent.
         """
-        meter = Meter()
-        actor = _engine(config.get_episode_llm_config(), config.concurrency, meter)
-        critic = _engine(config.get_textgrad_llm_config(), config.concurrency, meter)
-        return cls(actor, critic, critic, meter)
+        actor = _engine(config.get_episode_llm_config(), need_keys)
+        critic = _engine(config.get_textgrad_llm_config(), need_keys)
+        return cls(actor, critic, critic)
 
     @classmethod
-    def single(cls, engine: Engine) -> Engines:
+    def single(cls, engine: Engine) -> Self:
         """One engine for every role."""
-        meter = Meter()
-        metered = Metered(engine, meter)
-        return cls(metered, metered, metered, meter)
+        return cls(engine, engine, engine)
+
+    @classmethod
+    def recorded(cls, description: Mapping[str, Mapping[str, Any]]) -> Self:
+        """Engines that stand for those described: they say what the journal holds and nothing else."""
+        return cls(*(_Recorded.of(description[role]) for role in ROLES))
+
+    def all(self) -> tuple[Engine, Engine, Engine]:
+        """The engines in the order of `ROLES`; one engine may have two roles."""
+        return self.actor, self.critic, self.optimizer
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """What `recorded` needs, as JSON-like values."""
+        named = zip(ROLES, self.all(), strict=True)
+        return {
+            str(role): {"name": one.name, "structured": is_structured(one), "built_in": isinstance(one, RulebookEngine)}
+            for role, one in named
+        }
+
+    def check(self, limits: Limits) -> None:
+        """Refuse limits that cannot be kept.
+
+        Raises:
+            ConfigError: a limit is no positive number, or is in USD and a price is not known.
+        """
+        stack = Stack(budget=limits.budget())
+        for engine in self.all():
+            stack(engine)
+
+    def at_work(self, stack: Stack, journal: Journal | None = None) -> Engines:
+        """The same with all around them that a run needs; one engine in two roles stays one."""
+        made: dict[int, Engine] = {}
+        for engine in self.all():
+            if id(engine) not in made:
+                wrapped = stack(engine)
+                free = isinstance(engine, RulebookEngine)
+                made[id(engine)] = wrapped if journal is None or free else Journaled(wrapped, journal)
+        return Engines(*(made[id(engine)] for engine in self.all()))
 
 
-def _engine(model: LLMConfig, concurrency: int, meter: Meter) -> Engine:
+class RunEngines:
+    """The engines of a run at work, with its journal, its budget and its meter.
+
+    Args:
+        engines: as they are.
+        journal: of the run.
+        limits: what the run may use.
+        account: file of the budget.
+        concurrency: most calls at once to one server.
+        on_try: told of each try of a call.
+
+    Attributes:
+        actor, critic, optimizer: the engines.
+        meter: what this start of the run sent, failed tries too.
+        budget: what all its starts sent; None where nothing is paid and nothing is limited.
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        journal: Journal,
+        *,
+        limits: Limits = NO_LIMITS,
+        account: Path,
+        concurrency: int,
+        on_try: Callable[[Try], None] | None = None,
+    ) -> None:
+        free = all(isinstance(one, RulebookEngine) for one in engines.all())
+        self.budget = None if free and limits == NO_LIMITS else limits.budget(account)
+        self.meter = Meter()
+        stack = Stack(meter=self.meter, concurrency=concurrency, budget=self.budget, on_try=on_try)
+        working = engines.at_work(stack, journal)
+        self.actor, self.critic, self.optimizer = working.all()
+        self._journal = journal
+        self._journaled = {engine for engine in working.all() if isinstance(engine, Journaled)}
+        self._place = ""
+        self._before: dict[EngineRole, Tally] = {}
+
+    def begin(self, place: str) -> int:
+        """Make calls at a place of the run from now on; returns how many are in the journal there."""
+        self._place = place
+        self._before = {role: self.meter.tally(role) for role in ROLES}
+        known = self._journal.begin(place)
+        for engine in self._journaled:
+            engine.begin(place)
+        return known
+
+    def used(self) -> dict[EngineRole, Tally]:
+        """What the replies of the present place used, by role, whichever start of the run asked for them."""
+        used: dict[EngineRole, Tally] = {role: self.meter.tally(role) - self._before[role] for role in ROLES}
+        return used | self._journal.tallies(self._place)
+
+    async def settle(self) -> None:
+        """Begin no further call, and come back when the replies to those under way are recorded."""
+        await asyncio.gather(*(engine.settle() for engine in self._journaled))
+
+    def close(self) -> None:
+        """Close the account."""
+        if self.budget is not None:
+            self.budget.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """An engine of which only the name is left."""
+
+    name: str
+    structured: bool
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any]) -> Engine:
+        if description["built_in"]:
+            return RulebookEngine()
+        return cls(description["name"], description["structured"])
+
+    async def generate(self, messages: Sequence[Message], options: GenerateOptions = DEFAULT_OPTIONS) -> Completion:
+        """Say that the journal does not hold the reply.
+
+        Raises:
+            EngineAccessError: always.
+        """
+        raise EngineAccessError(
+            f"the journal does not hold what {self.name} said to this request of the {options.role}: a policy was "
+            "edited by hand during the run, or the program or an environment changed since"
+        )
+
+
+def _engine(model: LLMConfig, need_key: bool) -> Engine:
     if model.name == BUILT_IN and model.base_url is None:
-        return Metered(make_engine(BUILT_IN), meter)
-    model.get_api_key()
-    return Retried(Metered(Limited(make_engine(model), concurrency), meter))
+        return make_engine(BUILT_IN)
+    if need_key:
+        model.get_api_key()
+    return make_engine(model)

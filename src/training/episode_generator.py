@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, cast
 
 from envs.base import MultiAgentEnvironment
 from envs.frames import write_gif
-from textgrad_agents.engines import LLMConfig
+from textgrad_agents.engines import LLMConfig, Stack
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.files import write_json
 from textgrad_agents.interfaces import Engine
@@ -106,11 +106,15 @@ class EpisodeGenerator:
         """Plays the episodes. A model is reached for only where policies act."""
         if with_model not in self._collectors:
             config = self.config
-            engine = (self._engine or Engines.of(config).actor) if with_model else None
+            engine = (self._engine or self._named()) if with_model else None
             self._collectors[with_model] = Collector(
                 config.environment.make, engine, rule=rule_of(config), seed=config.seed, parallel=PARALLEL_EPISODES
             )
         return self._collectors[with_model]
+
+    def _named(self) -> Engine:
+        """The engine that the config names."""
+        return Engines.of(self.config).at_work(Stack(concurrency=self.config.concurrency)).actor
 
     @property
     def folder(self) -> Path:

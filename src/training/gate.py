@@ -46,6 +46,13 @@ class AlwaysAccept:
         """Accept."""
         return Verdict(True, "accepted without a test (gate none)")
 
+    def state(self) -> list[Any]:
+        """Nothing is remembered."""
+        return []
+
+    def restore(self, state: list[Any]) -> None:
+        """Nothing is remembered."""
+
 
 class PairedGate:
     """Plays both teams on the same fresh episodes.
@@ -86,10 +93,8 @@ class PairedGate:
     async def judge(self, incumbent: Mapping[str, str], candidate: Mapping[str, str], iteration: int) -> Verdict:
         """Compare the teams on fresh episodes of this iteration."""
         ours, theirs = team_hash(incumbent), team_hash(candidate)
-        differences = self._evidence.setdefault((ours, theirs), [])
-        test = SequentialTest(alpha=self._alpha, max_pairs=len(differences) + self._max_pairs)
-        for difference in differences:
-            test.add(difference)
+        differences = list(self._evidence.get((ours, theirs), ()))
+        test = SequentialTest(alpha=self._alpha, max_pairs=len(differences) + self._max_pairs, differences=differences)
         rows: list[dict[str, Any]] = []
         played = 0
         for pair in range(self._max_pairs):
@@ -106,7 +111,26 @@ class PairedGate:
             rows.append({"pair": pair, "incumbent": mine, "candidate": other, "e_value": test.e_value})
             if self._done is not None:
                 self._done(rows[-1])
+        self._evidence[ours, theirs] = differences
         return self._conclude(test, differences, rows, iteration, (ours, theirs), played)
+
+    def state(self) -> list[Any]:
+        """The evidence so far, as JSON-like values."""
+        return [
+            {"incumbent": ours, "candidate": theirs, "differences": differences}
+            for (ours, theirs), differences in self._evidence.items()
+        ]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on with evidence that `state` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such state.
+        """
+        self._evidence = {
+            (str(one["incumbent"]), str(one["candidate"])): [float(value) for value in one["differences"]]
+            for one in state
+        }
 
     def _conclude(
         self,

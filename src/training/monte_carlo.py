@@ -1,29 +1,33 @@
 """MonteCarloTrainer: collect episodes, let learners learn from them, write everything down, again.
 
 The trainer knows neither prompts nor tensors: it collects with the present policies and hands the record to its
-learners. Whatever is finished stays finished: a run that was stopped goes on with the first iteration that is not.
+learners. Whatever is finished stays finished: a run that was stopped, or killed, goes on with the first iteration that
+is not. That one is made from its beginning, with the replies that are in the journal, and so comes out as if nothing
+had happened.
 """
 
 from __future__ import annotations
 
 import statistics
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from textgrad_agents.engines import Meter
-from textgrad_agents.engines.middleware.metering import Tally
-from textgrad_agents.errors import EnvError, TextgradAgentsError
+from textgrad_agents.engines.middleware import Tally, Try
+from textgrad_agents.errors import BudgetError, EnvError, TextgradAgentsError
 from textgrad_agents.events import Event
 from textgrad_agents.files import write_text
-from textgrad_agents.interfaces import Learner, UpdateReport
+from textgrad_agents.interfaces import EngineRole, Learner, UpdateReport
+from textgrad_agents.messages import Usage
 from textgrad_agents.policy import Lineage, team_hash
+from textgrad_agents.seeds import derive_seed
 from textgrad_agents.session import Session
 from textgrad_agents.trajectory import Episode
 from training.config import TrainingConfig
-from training.engines import Engines
+from training.engines import NO_LIMITS, Engines, Limits, RunEngines
 from training.episode_generator import EpisodeGenerator
 from training.episode_loader import EpisodeLoader
 from training.export import load_episode, write_episode
@@ -31,7 +35,7 @@ from training.formatter import TrajectoryFormatter
 from training.gate import AlwaysAccept, PairedGate, check_pairs
 from training.paradigms import ParadigmEvaluator
 from training.replay import Evaluation
-from training.runs import RunFolder
+from training.runs import ACCOUNT, RunFolder
 from training.textual import Gate, TextualLearner
 from training.token_tracker import TokenTracker
 
@@ -48,7 +52,9 @@ class MonteCarloTrainer:
     Args:
         config: the run.
         engines: answer in place of the models that the config names.
+        limits: what the run may use.
         overwrite: start anew where a run of this name exists.
+        rebuild: make everything anew from the journal of a run.
         on_event: told of everything that happens, as it happens; called on the training thread.
 
     Attributes:
@@ -61,10 +67,12 @@ class MonteCarloTrainer:
         evaluator: the paradigm's questions.
         optimizer: the optimizer of the policy texts; None for rule agents.
         token_tracker: tokens and cost of the run.
-        meter: calls by role; None for rule agents.
+        engines: the engines at work; None for rule agents.
+        meter: what this start of the run sent, by role; None for rule agents.
         learners: what learns from each iteration's episodes.
         notes: what a user should know about the run's folder and policy file.
-        stopped: True if training ended early because it was asked to.
+        stopped: True if training ended early: it was asked to, or a limit is reached.
+        limit_reached: which limit, None if none is.
 
     Raises:
         ConfigError: a setting cannot be used, or the run's name is taken by another run.
@@ -77,19 +85,20 @@ class MonteCarloTrainer:
         config: TrainingConfig,
         *,
         engines: Engines | None = None,
+        limits: Limits = NO_LIMITS,
         overwrite: bool = False,
+        rebuild: bool = False,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         if config.agent_type == "rule":
             engines = None
-        elif engines is None:
-            engines = Engines.of(config)
-        if config.gate == "sequential" and engines is not None:
-            check_pairs(config.gate_episodes, config.alpha)
-        generator = EpisodeGenerator.of(config, engines.actor if engines else None)
-        self._collector = generator.collector(with_model=engines is not None)
-        environment = self._collector.environment
-        self.run = RunFolder.open(config, overwrite=overwrite)
+        else:
+            engines = engines or Engines.of(config)
+            engines.check(limits)
+            if config.gate == "sequential":
+                check_pairs(config.gate_episodes, config.alpha)
+        environment = config.environment.make()
+        self.run = RunFolder.open(config, overwrite=overwrite, rebuild=rebuild)
         try:
             self.policy_manager = self.run.policies(environment.agents) if engines else None
         except TextgradAgentsError:
@@ -97,25 +106,28 @@ class MonteCarloTrainer:
             raise
         self.config = self.run.config
         self.notes = tuple(self.run.notes)
-        self.episode_generator = generator
+        self.engines = self._at_work(engines, limits) if engines else None
+        self.episode_generator = EpisodeGenerator.of(config, self.engines.actor if self.engines else None)
+        self._collector = self.episode_generator.collector(with_model=self.engines is not None)
         self.episode_loader = EpisodeLoader(config.experiments_dir)
         self.formatter = TrajectoryFormatter()
         self.evaluator = ParadigmEvaluator(
             config.paradigm, agents=environment.agents, environment=environment.name, rules=environment.rules
         )
-        self.meter: Meter | None = engines.meter if engines else None
+        self.meter: Meter | None = self.engines.meter if self.engines else None
         self.token_tracker = TokenTracker(config.get_model_display_name())
         self.stopped = False
+        self.limit_reached: BudgetError | None = None
         self._stop = threading.Event()
         self._on_event = on_event
-        self._session = Session(seed=config.seed, concurrency=config.concurrency)
+        self._learned = -1
         self._textual: TextualLearner | None = None
-        if engines is not None and self.policy_manager is not None:
+        if self.engines is not None and self.policy_manager is not None:
             self._textual = TextualLearner(
                 self.policy_manager.get_current_policies(),
                 self.evaluator,
-                engines.critic,
-                engines.optimizer,
+                self.engines.critic,
+                self.engines.optimizer,
                 self._gate(),
                 roles={agent: environment.role_of(agent) for agent in environment.agents},
                 seed=config.seed,
@@ -123,44 +135,50 @@ class MonteCarloTrainer:
             )
         self.optimizer = self._textual.optimizer if self._textual else None
         self.learners: tuple[Learner[Episode], ...] = (self._textual,) if self._textual else ()
+        environment.close()
 
     # -- training ------------------------------------------------------------------------------------------------
 
     def train_full(self) -> list[Stats]:
         """Train from the first unfinished iteration to the last; returns the numbers of all iterations of the run.
 
-        ``summary.json`` holds the same list. If training was asked to stop, `stopped` is True and the list ends with
-        the last iteration that is finished.
+        ``summary.json`` holds the same list. If training was asked to stop, or reaches a limit, `stopped` is True and
+        the list ends with the last iteration that is finished.
 
         Raises:
             EngineError: a model cannot be reached, refuses, or no longer serves the run; what is finished is saved.
         """
-        rows = {row["iteration"]: row for row in self.run.read_summary()}
-        stats = [rows[i] for i in range(self.config.start_iteration) if i in rows]
+        finished = self.run.finished()
+        stats = [finished[i] for i in range(self.config.start_iteration) if i in finished]
         self._emit("run_started", iterations=self.config.num_iterations, first=self.config.start_iteration)
         try:
             for iteration in range(self.config.start_iteration, self.config.num_iterations):
-                if self.run.resumed and iteration in rows and self._is_finished(iteration):
+                if iteration in finished and self._is_saved(iteration):
                     self._emit("note", text=f"iteration {iteration} is finished; its result is reused")
-                    stats.append(rows[iteration])
+                    stats.append(finished[iteration])
                 else:
                     stats.append(self.train_one_iteration(iteration))
                 self.run.write_summary(stats)
         except TrainingStopped:
             self.stopped = True
+        except BudgetError as error:
+            self.stopped, self.limit_reached = True, error
         self._draw(stats)
         self._emit("run_finished", stopped=self.stopped)
         return stats
 
     def train_one_iteration(self, iteration: int) -> Stats:
-        """Collect (or take from disk) the episodes of an iteration, learn from them, save; returns its numbers.
+        """Collect the episodes of an iteration, learn from them, save; returns its numbers.
 
         Raises:
             TrainingStopped: `request_stop` was called.
+            BudgetError: a limit is reached.
             EnvError: the environment failed in every episode.
         """
-        with self._session:
-            return self._session.portal.run(self._iterate(iteration))
+        with Session(
+            seed=derive_seed(self.config.seed, "iteration", iteration), concurrency=self.config.concurrency
+        ) as session:
+            return session.portal.run(self._settled(self._iterate(iteration)))
 
     def request_stop(self) -> None:
         """Ask training to stop when the running episodes are finished. May be called from any thread."""
@@ -169,6 +187,8 @@ class MonteCarloTrainer:
     def close(self) -> None:
         """Let other runs use the folder."""
         self._collector.close()
+        if self.engines is not None:
+            self.engines.close()
         self.run.close()
 
     def __enter__(self) -> Self:
@@ -193,11 +213,19 @@ class MonteCarloTrainer:
 
     # -- one iteration -------------------------------------------------------------------------------------------
 
+    async def _settled(self, work: Coroutine[Any, Any, Stats]) -> Stats:
+        """The result of `work`; if it fails, calls that are under way are waited for, because they are paid for."""
+        try:
+            return await work
+        except BaseException:
+            if self.engines is not None:
+                await self.engines.settle()
+            raise
+
     async def _iterate(self, iteration: int) -> Stats:
         self._emit("iteration_started", iteration=iteration)
-        before = self._tally()
-        policies = self._load_policies(iteration)
-        episodes, reused = await self._collect(iteration, policies)
+        policies = self._begin(iteration)
+        episodes = await self._collect(iteration, policies)
         sound = [episode for episode in episodes if episode.error is None]
         if not sound:
             raise EnvError(f"the environment failed in all {len(episodes)} episodes: {episodes[0].error}")
@@ -207,10 +235,22 @@ class MonteCarloTrainer:
             reports.append(await learner.update(episodes))
         for report in reports:
             self._keep(report, iteration, episodes)
-        stats = self._stats(iteration, sound, reused, before, reports)
-        self._save_policies(policies, stats, reports)
+        stats = self._stats(iteration, sound, reports)
+        self._finish(policies, stats, reports)
         self._emit("iteration_finished", **stats)
         return stats
+
+    def _begin(self, iteration: int) -> dict[str, str] | None:
+        """Put everything where the iteration before left it; returns the policies that act."""
+        if self.engines is None:
+            return None
+        known = self.engines.begin(f"iteration {iteration}")
+        if known:
+            self._emit("note", text=f"iteration {iteration} was begun; {known} replies are in the journal")
+        if self._learned != iteration - 1 and iteration - 1 in self.run.finished():
+            for learner in self.learners:
+                learner.load(self.run.learners(iteration - 1))
+        return self._load_policies(iteration)
 
     def _load_policies(self, iteration: int) -> dict[str, str] | None:
         """The policies that an iteration begins with: its own version, else the one before, else the current one."""
@@ -226,26 +266,21 @@ class MonteCarloTrainer:
         self._textual.set_policies(policies)
         return policies
 
-    async def _collect(self, iteration: int, policies: dict[str, str] | None) -> tuple[list[Episode], list[Episode]]:
-        """All episodes of an iteration, and those of them that were on disk already."""
-        wanted = range(self.config.trajectories_per_iteration)
-        stored = self.run.complete_episodes(iteration) if self.run.resumed else []
-        reused = [load_episode(self.run.episode(iteration, j)) for j in wanted if j in stored]
-        for episode in reused:
-            self._played(episode, reused=True)
-        played = await self._collector.collect(
+    async def _collect(self, iteration: int, policies: dict[str, str] | None) -> list[Episode]:
+        """All episodes of an iteration, each written down when it is over."""
+        wanted = self.config.trajectories_per_iteration
+        episodes = await self._collector.collect(
             policies,
             branch="train",
             iteration=iteration,
-            episodes=[j for j in wanted if j not in stored],
+            episodes=range(wanted),
             temperature=self.config.exploration,
             done=self._record,
             stop=self._stop.is_set,
         )
-        episodes = sorted([*reused, *played], key=lambda episode: episode.episode_id)
-        if len(episodes) < len(wanted):
-            raise TrainingStopped(f"stopped after {len(episodes)} of {len(wanted)} episodes of iteration {iteration}")
-        return episodes, reused
+        if len(episodes) < wanted:
+            raise TrainingStopped(f"stopped after {len(episodes)} of {wanted} episodes of iteration {iteration}")
+        return episodes
 
     def _record(self, episode: Episode) -> None:
         self._write(episode)
@@ -268,20 +303,11 @@ class MonteCarloTrainer:
             "updated", iteration=iteration, learner=report.learner, changed=report.changed, metrics=dict(report.metrics)
         )
 
-    def _stats(
-        self,
-        iteration: int,
-        sound: list[Episode],
-        reused: list[Episode],
-        before: dict[str, Tally],
-        reports: list[UpdateReport],
-    ) -> Stats:
+    def _stats(self, iteration: int, sound: list[Episode], reports: list[UpdateReport]) -> Stats:
         rewards = [episode.total_reward for episode in sound]
-        used = {role: tally - before[role] for role, tally in self._tally().items()}
-        spent = used["all"]
-        known = spent.usage + sum((episode.usage for episode in reused), type(spent.usage)())
-        text = used["critic"].usage + used["optimizer"].usage
-        self.token_tracker.add_usage(known)
+        used = self.engines.used() if self.engines else {}
+        spent, text = sum(used.values(), Tally()), _of(used, "critic") + _of(used, "optimizer")
+        self.token_tracker.add_usage(spent.usage)
         return {
             "iteration": iteration,
             "paradigm": self.config.paradigm,
@@ -293,30 +319,57 @@ class MonteCarloTrainer:
             "parse_failures": sum(not step.parsed for episode in sound for step in episode.steps()),
             "accepted": any(report.changed for report in reports),
             "decision": "; ".join(note for report in reports for note in report.notes) or "nothing learns",
-            "input_tokens": known.input_tokens,
-            "output_tokens": known.output_tokens,
-            "total_tokens": known.input_tokens + known.output_tokens,
+            "input_tokens": spent.usage.input_tokens,
+            "output_tokens": spent.usage.output_tokens,
+            "total_tokens": _tokens(spent.usage),
             "cost_usd": spent.cost_usd,
-            "textgrad_estimated_tokens": text.input_tokens + text.output_tokens,
-            "textgrad_queries": used["critic"].calls + used["optimizer"].calls,
+            "textgrad_estimated_tokens": _tokens(text.usage),
+            "textgrad_queries": text.calls,
+            "by_role": {
+                role: {
+                    "calls": tally.calls,
+                    "input_tokens": tally.usage.input_tokens,
+                    "output_tokens": tally.usage.output_tokens,
+                    "cost_usd": tally.cost_usd,
+                }
+                for role, tally in used.items()
+            },
         }
 
-    def _save_policies(self, before: dict[str, str] | None, stats: Stats, reports: list[UpdateReport]) -> None:
-        if self.policy_manager is None or self._textual is None or before is None:
-            return
-        lineage = Lineage(
-            parent=team_hash(before),
-            model=self.config.get_textgrad_llm_config().name,
-            accepted=stats["accepted"],
-            score=next((report.metrics["score"] for report in reports if "score" in report.metrics), None),
-        )
-        self.policy_manager.save_updated_policies(self._textual.policies, stats, lineage=lineage)
+    def _finish(self, before: dict[str, str] | None, stats: Stats, reports: list[UpdateReport]) -> None:
+        """Save what was learned, and last of all record that the iteration is finished."""
+        iteration: int = stats["iteration"]
+        for learner in self.learners:
+            learner.save(self.run.learners(iteration))
+        if self.policy_manager is not None and self._textual is not None and before is not None:
+            lineage = Lineage(
+                parent=team_hash(before),
+                model=self.config.get_textgrad_llm_config().name,
+                accepted=stats["accepted"],
+                score=next((report.metrics["score"] for report in reports if "score" in report.metrics), None),
+            )
+            self.policy_manager.save_updated_policies(
+                self._textual.policies, stats, timestamp=self.run.time_of(f"iteration {iteration}"), lineage=lineage
+            )
+        self.run.finish(stats)
+        self._learned = iteration
 
-    def _is_finished(self, iteration: int) -> bool:
+    def _is_saved(self, iteration: int) -> bool:
         manager = self.policy_manager
         return manager is None or manager.first_iteration + iteration + 1 in manager.file.iterations
 
     # -- pieces --------------------------------------------------------------------------------------------------
+
+    def _at_work(self, engines: Engines, limits: Limits) -> RunEngines:
+        self.run.journal.once("engines", engines.describe)
+        return RunEngines(
+            engines,
+            self.run.journal,
+            limits=limits,
+            account=self.run.path / ACCOUNT,
+            concurrency=self.config.concurrency,
+            on_try=self._tried,
+        )
 
     def _gate(self) -> Gate:
         config = self.config
@@ -362,12 +415,6 @@ class MonteCarloTrainer:
         )
         return next((path for _, i, j in ranked if (path := self._gif(i, j)).exists()), None)
 
-    def _tally(self) -> dict[str, Tally]:
-        meter = self.meter
-        if meter is None:
-            return dict.fromkeys(("critic", "optimizer", "all"), Tally())
-        return {"critic": meter.tally("critic"), "optimizer": meter.tally("optimizer"), "all": meter.tally()}
-
     def _check_stop(self) -> None:
         if self._stop.is_set():
             raise TrainingStopped("training was asked to stop")
@@ -380,7 +427,21 @@ class MonteCarloTrainer:
         if self._on_event is not None:
             self._on_event(event)
 
-    def _played(self, episode: Episode, *, reused: bool = False) -> None:
+    def _tried(self, one: Try) -> None:
+        if one.outcome != "answered":
+            self._emit(
+                "try_failed",
+                engine=one.engine,
+                role=one.role,
+                number=one.number,
+                fault=one.outcome,
+                seconds=one.seconds,
+                next_in=one.wait,
+                tokens=None if one.usage is None else _tokens(one.usage),
+                cost_usd=one.cost_usd,
+            )
+
+    def _played(self, episode: Episode) -> None:
         self._emit(
             "episode_finished",
             iteration=episode.iteration,
@@ -388,7 +449,6 @@ class MonteCarloTrainer:
             reward=episode.total_reward,
             length=episode.length,
             error=episode.error,
-            reused=reused,
         )
 
     def _evaluated(self, evaluation: Evaluation) -> None:
@@ -404,3 +464,11 @@ class MonteCarloTrainer:
     def _paired(self, row: dict[str, Any]) -> None:
         self._emit("gate_pair_finished", **row)
         self._check_stop()
+
+
+def _of(used: dict[EngineRole, Tally], role: EngineRole) -> Tally:
+    return used.get(role, Tally())
+
+
+def _tokens(usage: Usage) -> int:
+    return usage.input_tokens + usage.output_tokens

@@ -81,11 +81,10 @@ class _State:
                 return None
             case "episode_finished":
                 self.rewards.append(data["reward"])
-                reused = " (from disk)" if data.get("reused") else ""
                 failed = f" FAILED: {data['error']}" if data.get("error") else ""
                 return (
                     f"iteration {event.iteration}  episode {event.episode}: "
-                    f"reward {data['reward']:.1f} in {data['length']} cycles{reused}{failed}"
+                    f"reward {data['reward']:.1f} in {data['length']} cycles{failed}"
                 )
             case "evaluation_finished":
                 self.phase = "criticising"

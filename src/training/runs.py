@@ -1,19 +1,26 @@
 """The folder of a run: whose it is, what is finished in it, and that no second run writes into it.
 
-experiments/<exp_name>/config.json, summary.json, events.jsonl, policy.json, reward_curve.png
+experiments/<exp_name>/journal.sqlite                 what models said, and which iterations are finished
+                      /budget.sqlite                  what was spent
+                      /config.json, summary.json, events.jsonl, policy.json, reward_curve.png
                       /iteration_<i>/episode_<j>/…    episodes to learn from
                       /iteration_<i>/gate/…           what decided about new policies
+                      /iteration_<i>/learners/…       what learners remember after the iteration
+
+The journal is what counts; everything else but the account of the budget and the events follows from it. An iteration
+is finished when the journal says so, and that is written last.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,16 +28,18 @@ from typing import Any, NamedTuple, Self, cast
 
 from textgrad_agents.errors import ConfigError, FileFormatError
 from textgrad_agents.files import read_json, write_json
+from textgrad_agents.journal import Journal
 from textgrad_agents.loggers import FileLogger
-from textgrad_agents.policy import read_policy_file
+from textgrad_agents.policy import parse_policy_file, read_policy_file
 from textgrad_agents.validation import short
 from training.config import TrainingConfig, read_settings
 from training.policy_manager import PolicyManager, choose_policy_file
 
 LOCK, HOLDER = ".lock", ".holder.json"
+JOURNAL, ACCOUNT = "journal.sqlite", "budget.sqlite"
 OURS = re.compile(
-    r"iteration_\d+|config\.json|summary\.json|events\.jsonl|policy\.json|reward_curve\.png|journal\.sqlite.*|adapters"
-    r"|evaluation_[0-9-]+"
+    r"iteration_\d+|config\.json|summary\.json|events\.jsonl|policy\.json|reward_curve\.png"
+    r"|(journal|budget)\.sqlite.*|adapters|evaluation_[0-9-]+"
 )
 """What a run leaves in its folder; starting anew removes these and nothing else."""
 EVALUATION = re.compile(r"evaluation_[0-9-]+")
@@ -51,21 +60,27 @@ class RunFolder:
         path: the folder.
         config: the run's config, with the name that the run really has.
         resumed: True if the run was started before.
+        rebuilding: True if everything is made anew from the journal.
         notes: what to tell the user about the choice of folder and policy file, in order.
         logger: takes the run's events.
+        journal: the run's journal.
     """
 
-    def __init__(self, path: Path, config: TrainingConfig, lock: _Lock, *, resumed: bool, fresh: bool) -> None:
+    def __init__(
+        self, path: Path, config: TrainingConfig, lock: _Lock, *, resumed: bool, fresh: bool, rebuilding: bool
+    ) -> None:
         self.path = path
         self.config = config
         self.resumed = resumed
+        self.rebuilding = rebuilding
         self.notes: list[str] = []
         self.logger = FileLogger(path / "events.jsonl")
+        self.journal = Journal(path / JOURNAL)
         self._lock = lock
         self._fresh = fresh
 
     @classmethod
-    def open(cls, config: TrainingConfig, *, overwrite: bool = False) -> Self:
+    def open(cls, config: TrainingConfig, *, overwrite: bool = False, rebuild: bool = False) -> Self:
         """Take the folder that a config's run belongs into.
 
         The same run again continues. Another run of the same name gets the next free name if nobody chose the name,
@@ -74,13 +89,15 @@ class RunFolder:
         Args:
             config: the run.
             overwrite: start anew in place of an earlier run of this name.
+            rebuild: take nothing for finished, so that all is made anew from the journal.
 
         Raises:
-            ConfigError: the name belongs to another run, another process writes there, or the folder cannot be written.
-            FileFormatError: the config of the earlier run is damaged.
+            ConfigError: the name belongs to another run, another process writes there, the folder cannot be written, or
+                the run's journal is missing.
+            FileFormatError: the config or the journal of the earlier run is damaged.
         """
         try:
-            return cls._open(config, overwrite)
+            return cls._open(config, overwrite, rebuild)
         except OSError as error:
             raise ConfigError(
                 f"experiments folder {config.experiments_dir} cannot be written: {error.strerror or error}"
@@ -88,7 +105,7 @@ class RunFolder:
             ) from None
 
     @classmethod
-    def _open(cls, config: TrainingConfig, overwrite: bool) -> Self:
+    def _open(cls, config: TrainingConfig, overwrite: bool, rebuild: bool) -> Self:
         chosen = "exp_name" in config.model_fields_set
         taken: str | None = None
         for name in _names(config.exp_name):
@@ -102,7 +119,7 @@ class RunFolder:
                 try:
                     problem = None if overwrite else _problem(path, config)
                     if problem is None:
-                        return cls._begin(path, config, lock, overwrite, taken)
+                        return cls._begin(path, config, lock, overwrite, rebuild, taken)
                 except BaseException:
                     lock.release()
                     raise
@@ -113,15 +130,24 @@ class RunFolder:
         raise AssertionError("unreachable: names never end")
 
     @classmethod
-    def _begin(cls, path: Path, config: TrainingConfig, lock: _Lock, overwrite: bool, taken: str | None) -> Self:
+    def _begin(
+        cls, path: Path, config: TrainingConfig, lock: _Lock, overwrite: bool, rebuild: bool, taken: str | None
+    ) -> Self:
         """Write the config into a folder that is ours and locked; `taken` says why it is not the one of the name."""
         mine = config.replaced(exp_name=path.name) if taken else config
         if overwrite:
             _clear(path)
         stored = _stored(path)
+        if stored is not None and numbered(path, "iteration") and not (path / JOURNAL).exists():
+            raise ConfigError(
+                f"experiment {path.name} cannot go on: its journal {path / JOURNAL} is missing, and with it what models"
+                " said; restore the file, or start the experiment anew with --overwrite"
+            )
         start = mine.start_iteration if stored is None else min(stored.config.start_iteration, mine.start_iteration)
-        mine.replaced(start_iteration=start).to_json(path / "config.json")
-        run = cls(path, mine, lock, resumed=stored is not None, fresh=overwrite)
+        begun = mine.replaced(start_iteration=start)
+        begun.to_json(path / "config.json")
+        run = cls(path, mine, lock, resumed=stored is not None, fresh=overwrite, rebuilding=rebuild)
+        run.journal.once("config", begun.to_dict)
         if taken:
             run.notes.append(f"{taken}; this run is {path.name}")
         if run.resumed:
@@ -140,6 +166,9 @@ class RunFolder:
             FileFormatError: the policy file is damaged, or was named and is for other agents.
             ConfigError: the run is to go on and the file is not the one it wrote, or the file cannot be written.
         """
+        began = self.journal.once("began", now)
+        if self.rebuilding:
+            return self._first_policies(agents)
         path, own = self.config.policy_path, self.path / "policy.json"
         place = choose_policy_file(
             path,
@@ -154,9 +183,49 @@ class RunFolder:
         )
         if place.note:
             self.notes.append(place.note)
-        return PolicyManager.for_run(
-            place, agents, self.name, timestamp=datetime.now(UTC).isoformat(timespec="seconds")
-        )
+        manager = PolicyManager.for_run(place, agents, self.name, timestamp=began)
+        self.journal.once("policies", lambda: {"path": str(manager.policy_path), "file": manager.file.to_dict()})
+        return manager
+
+    def _first_policies(self, agents: Sequence[str]) -> PolicyManager:
+        """The policies that the run began with; a policy file that holds others is kept under another name."""
+        first: Any = self.journal.fact("policies")
+        path = Path(first["path"])
+        file = parse_policy_file(first["file"], f"policies in {self.journal.path}")
+        if path.exists():
+            kept = path.with_name(f"{path.name}.before")
+            path.replace(kept)
+            self.notes.append(f"policy file {path} is made anew; as it was, it is {kept}")
+        return PolicyManager(path, agent_names=agents, file=file)
+
+    def finished(self) -> dict[int, dict[str, Any]]:
+        """The numbers of the iterations that are finished."""
+        return {} if self.rebuilding else self.journal.finished()
+
+    def finish(self, numbers: Mapping[str, Any]) -> None:
+        """Record that an iteration is finished; what belongs to it has been written.
+
+        Raises:
+            FileFormatError: the iteration was made anew from the journal and came out otherwise.
+        """
+        iteration: int = numbers["iteration"]
+        if not self.rebuilding:
+            self.journal.finish(iteration, numbers)
+            return
+        recorded, made = self.journal.finished()[iteration], json.loads(json.dumps(numbers))
+        for name in (name for name in recorded if recorded[name] != made.get(name)):
+            raise FileFormatError(
+                f"iteration {iteration} of experiment {self.name} does not come out as the journal has it: {name} is "
+                f"{short(made.get(name))} and was {short(recorded[name])}; the program or an environment changed since"
+            )
+
+    def time_of(self, name: str) -> str:
+        """When something was done first, ISO 8601: now, if it was not done before."""
+        return self.journal.once(f"time of {name}", now)
+
+    def learners(self, iteration: int) -> Path:
+        """Folder of what learners remember after an iteration."""
+        return self._inside(f"iteration_{iteration}", "learners")
 
     def iteration(self, iteration: int) -> Path:
         """Folder of an iteration."""
@@ -169,14 +238,6 @@ class RunFolder:
     def gate(self, iteration: int) -> Path:
         """Folder of what decided about an iteration's new policies."""
         return self._inside(f"iteration_{iteration}", "gate")
-
-    def complete_episodes(self, iteration: int) -> list[int]:
-        """Numbers of the episodes of an iteration that are written to the end, in order."""
-        return [
-            number
-            for number, folder in numbered(self.iteration(iteration), "episode")
-            if (folder / "episode.json").is_file()
-        ]
 
     def latest_iteration(self) -> int | None:
         """Number of the last iteration that has a folder."""
@@ -203,7 +264,8 @@ class RunFolder:
     def abandon(self) -> None:
         """Close a run that could not begin; a folder that was made for it is removed."""
         if not self.resumed and not any(self.path.glob("iteration_*")):
-            for name in ("config.json", "events.jsonl", HOLDER, LOCK):
+            self.journal.close()
+            for name in ("config.json", "events.jsonl", JOURNAL, HOLDER, LOCK):
                 (self.path / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # it holds what is not ours
                 self.path.rmdir()
@@ -213,6 +275,7 @@ class RunFolder:
     def close(self) -> None:
         """Let others write here."""
         self.logger.close()
+        self.journal.close()
         self._lock.release()
 
     def __enter__(self) -> Self:
@@ -231,6 +294,11 @@ class RunFolder:
             if path.is_symlink():
                 raise ConfigError(f"{path} is a link; runs are written into real folders: remove it")
         return path
+
+
+def now() -> str:
+    """This second in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def numbered(folder: Path, kind: str) -> list[tuple[int, Path]]:
@@ -300,8 +368,7 @@ class _Lock:
             raise ConfigError(
                 f"experiment {path.name} is in use by {self._holder()}; wait for it, or choose another --exp_name"
             ) from None
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(self._note, {"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+        write_json(self._note, {"pid": os.getpid(), "host": socket.gethostname(), "since": now()})
 
     def release(self) -> None:
         """Let others write."""

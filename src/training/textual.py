@@ -25,6 +25,9 @@ from training.replay import Evaluation, Replay, join
 
 Policies = dict[str, str]
 
+MAX_BYTES = 100_000_000
+_WAY_OUT = "`textgrad-agents rebuild` makes it anew from the journal"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -48,6 +51,18 @@ class Gate(Protocol):
 
     async def judge(self, incumbent: Mapping[str, str], candidate: Mapping[str, str], iteration: int) -> Verdict:
         """Compare two teams."""
+        ...
+
+    def state(self) -> list[Any]:
+        """What later decisions depend on, as JSON-like values."""
+        ...
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such state.
+        """
         ...
 
 
@@ -124,8 +139,9 @@ class TextualLearner:
         return self._describe(episodes, sound, evaluations, proposals, verdict)
 
     def save(self, folder: Path) -> None:
-        """Write the policies to `folder`/textual.json."""
-        write_json(folder / "textual.json", {"policies": self.policies})
+        """Write policies, past attempts and the gate's evidence to `folder`/textual.json."""
+        state = {"policies": self.policies, "optimizer": self.optimizer.state_dict(), "gate": self._gate.state()}
+        write_json(folder / "textual.json", state)
 
     def load(self, folder: Path) -> None:
         """Restore what `save` wrote.
@@ -134,12 +150,18 @@ class TextualLearner:
             FileFormatError: the file is missing, damaged, or of other agents.
         """
         path = folder / "textual.json"
-        stored: Any = read_json(path, what="learner state")
-        policies: Any = cast("dict[str, Any]", stored).get("policies") if isinstance(stored, dict) else None
+        stored: object = read_json(path, what="learner state", max_bytes=MAX_BYTES)
+        state = cast("dict[str, Any]", stored) if isinstance(stored, dict) else {}
+        policies: Any = state.get("policies")
         if not isinstance(policies, dict) or cast("dict[str, Any]", policies).keys() != self._parameters.keys():
             raise FileFormatError(
-                f"learner state {path}: 'policies' must hold a text for each of {[*self._parameters]}"
+                f"learner state {path}: 'policies' must hold a text for each of {[*self._parameters]}; {_WAY_OUT}"
             )
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+            self._gate.restore(state["gate"])
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise FileFormatError(f"learner state {path} is damaged ({error!r}); {_WAY_OUT}") from None
         self.set_policies(cast("dict[str, str]", policies))
 
     def _digest(self, episode: Episode) -> str:

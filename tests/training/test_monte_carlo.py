@@ -118,13 +118,13 @@ def test_more_iterations_go_on_to_the_same_end(tmp_path):
     assert policy(tmp_path / "in parts") == policy(tmp_path / "at once")
 
 
-def test_start_iteration_replays_from_the_episodes_on_disk(tmp_path):
+def test_from_a_later_iteration_on_the_journal_tells_what_is_finished(tmp_path):
     stats, _, _ = train(tmp_path)
-    (tmp_path / "experiments" / "lamps" / "summary.json").write_text(json.dumps(stats[:1]))
-    again, _, events = train(tmp_path, start_iteration=1)
+    (tmp_path / "experiments" / "lamps" / "summary.json").unlink()
+    again, trainer, _ = train(tmp_path, start_iteration=1)
     assert again == stats
-    reused = [event for event in events if event.kind == "episode_finished" and event.data["reused"]]
-    assert len(reused) == 6
+    assert trainer.meter.tally().calls == 0
+    assert json.loads((tmp_path / "experiments" / "lamps" / "summary.json").read_text()) == stats
 
 
 def test_beyond_ten_iterations_the_order_is_that_of_numbers(tmp_path):

@@ -12,8 +12,8 @@ from training.progress import make_progress
 EVENTS = [
     Event.now("r", "run_started", iterations=2),
     Event.now("r", "iteration_started", iteration=0),
-    Event.now("r", "episode_finished", iteration=0, episode=0, reward=12.34, length=125, error=None, reused=False),
-    Event.now("r", "episode_finished", iteration=0, episode=1, reward=-3.0, length=9, error="it broke", reused=True),
+    Event.now("r", "episode_finished", iteration=0, episode=0, reward=12.34, length=125, error=None),
+    Event.now("r", "episode_finished", iteration=0, episode=1, reward=-3.0, length=9, error="it broke"),
     Event.now("r", "evaluation_finished", episode=0, label="x", form="json", missing=[], error=None),
     Event.now("r", "gate_pair_finished", pair=2, incumbent=1.0, candidate=2.0, e_value=3.0),
     Event.now("r", "note", text="odd \x1b[31m words"),
@@ -49,7 +49,7 @@ def shown(kind, stream):
 def test_lines_where_there_is_no_terminal(kind):
     lines = shown(kind, io.StringIO()).splitlines()
     assert lines[0] == "iteration 0  episode 0: reward 12.3 in 125 cycles"
-    assert lines[1] == "iteration 0  episode 1: reward -3.0 in 9 cycles (from disk) FAILED: it broke"
+    assert lines[1] == "iteration 0  episode 1: reward -3.0 in 9 cycles FAILED: it broke"
     assert lines[2] == "odd  [31m words"
     assert lines[3].startswith("iteration 0  average 4.7  accepted: better  [1 calls, ~1000 tokens, $0.5000, ")
     assert "s left" in lines[3]

@@ -85,7 +85,7 @@ def test_starting_anew_removes_what_the_run_left_and_nothing_else() -> None:
         (run.path / "notes.txt").write_text("keep me")
     assert visit(overwrite=True, exp_name="mine", seed=5) == ("mine", False)
     left = sorted(entry.name for entry in Path("experiments/mine").iterdir() if not entry.name.startswith("."))
-    assert left == ["config.json", "notes.txt"]
+    assert left == ["config.json", "journal.sqlite", "notes.txt"]
     assert TrainingConfig.from_json("experiments/mine/config.json").seed == 5
 
 
@@ -256,18 +256,13 @@ def test_of_many_starts_at_once_one_wins_and_its_death_frees_the_folder(writers:
 # -- what is in it -------------------------------------------------------------------------------------------------
 
 
-def test_episodes_count_once_they_are_written_to_the_end() -> None:
+def test_iterations_are_counted_by_their_numbers() -> None:
     with RunFolder.open(config()) as run:
         assert run.latest_iteration() is None
-        assert run.complete_episodes(0) == []
-        for episode in (10, 2, 0):
-            write_json(run.episode(0, episode) / "episode.json", {})
-        run.episode(0, 1).mkdir()
-        (run.iteration(0) / "episode_x").mkdir()
-        run.gate(0).mkdir()
+        (run.path / "iteration_x").mkdir()
+        run.gate(0).mkdir(parents=True)
         run.iteration(10).mkdir()
         run.iteration(9).mkdir()
-        assert run.complete_episodes(0) == [0, 2, 10]
         assert run.latest_iteration() == 10
         assert [number for number, _ in numbered(run.path, "iteration")] == [0, 9, 10]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -83,6 +83,19 @@ class TextualGradientDescent(Optimizer):
         """
         reducer = Reducer(self._rewriter.engine, self._token_budget)
         return tuple(await together(self._propose(one, reducer) for one in self.parameters))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is remembered of past attempts, as JSON-like values; the parameters' own values are not in it."""
+        return {"history": [self._history[id(one)].state() for one in self.parameters]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Remember what an optimizer of the same parameters did.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such state, or for another number of parameters.
+        """
+        for parameter, one in zip(self.parameters, state["history"], strict=True):
+            self._history[id(parameter)].restore(one, parameter)
 
     async def _propose(self, parameter: Variable[Any], reducer: Reducer) -> Proposal:
         old = await text_of(parameter)

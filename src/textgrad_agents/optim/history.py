@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textgrad_agents.optim.proposals import Outcome, Proposal
+from textgrad_agents.variables.gradient import Gradient
 from textgrad_agents.variables.variable import Variable
 
 HistoryEntry = dict[str, str | list[str]]
@@ -52,6 +53,42 @@ class History:
             if entry:
                 entries.append(entry)
         return entries
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs, as JSON-like values."""
+        return {
+            "length": self.length,
+            "attempts": [
+                {
+                    "old": one.old,
+                    "outcome": one.outcome.value,
+                    "reason": one.reason,
+                    "refused": one.refused,
+                    "feedback": [gradient.text or "" for gradient in one.gradients],
+                }
+                for one in self._attempts
+            ],
+        }
+
+    def restore(self, state: Mapping[str, Any], parameter: Variable[Any]) -> None:
+        """Remember what `state` says of attempts at `parameter`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such state.
+        """
+        attempts = [
+            Proposal(
+                parameter,
+                one["old"],
+                one["old"],
+                Outcome(one["outcome"]),
+                one["reason"],
+                gradients=tuple(Gradient(text=text) for text in one["feedback"]),
+                refused=one["refused"],
+            )
+            for one in state["attempts"]
+        ]
+        self._attempts, self.length = attempts, int(state["length"])
 
     def _shown(self) -> tuple[set[int], set[int], set[int]]:
         values, feedback, failures = self._windows
