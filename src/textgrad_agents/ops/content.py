@@ -31,8 +31,8 @@ def conversation(value: object, system_prompt: str | None = None) -> list[Messag
     """The messages to send for a value.
 
     Args:
-        value: a Message (or its fields in a dict), a text, an image, or a list of these; the user
-            is who sends texts and images.
+        value: a Message (or its fields in a dict), a text, an image, or a list of these. Texts and images become
+            messages of the user.
         system_prompt: comes first, if given.
     """
     items = cast("Sequence[object]", value) if isinstance(value, (list, tuple)) else (value,)
