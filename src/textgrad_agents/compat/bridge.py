@@ -25,6 +25,9 @@ from textgrad_agents.session import current_session
 T = TypeVar("T")
 Content = str | Sequence[str | bytes]
 
+_SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "stop")
+_lending: contextvars.ContextVar[bool] = contextvars.ContextVar("textgrad_agents_lending", default=False)
+"""True in code that a `Lent` engine runs: the session counts that call, and not what it may ask in its turn."""
 _DATA_URL = re.compile(r"data:[\w/+.-]+;base64,")
 
 
@@ -74,7 +77,12 @@ class Lent:
             EngineReplyError: it returned something else than a text.
         """
         content, system_prompt = from_messages(messages)
-        reply = await in_thread(lambda: self._call(content, system_prompt=system_prompt))
+
+        def call() -> object:
+            _lending.set(True)
+            return self._call(content, system_prompt=system_prompt)
+
+        reply = await in_thread(call)
         if not isinstance(reply, str):
             raise EngineReplyError(f"engine {self.name!r} must return a text, it returned a {type(reply).__name__}")
         return Completion(reply, usage=estimate_usage(messages, reply), model=self.name)
@@ -83,11 +91,21 @@ class Lent:
 def ask(engine: Engine, content: Content, system_prompt: str | None = None, **options: Any) -> str:
     """Ask an engine as TextGrad's programs do: wait for its text.
 
+    Args:
+        engine: one of ours.
+        content: a text, or texts and images.
+        system_prompt: sent first, if given.
+        options: ``temperature``, ``top_p``, ``max_tokens``, ``seed``, ``stop``; anything else goes into the request as
+            it is.
+
     Raises:
         PortalError: called inside an async op; await the engine there.
     """
     session = current_session()
-    work = session.ask(engine, to_messages(content, system_prompt), GenerateOptions(**options))
+    messages = to_messages(content, system_prompt)
+    known = {name: options.pop(name) for name in _SAMPLING if name in options}
+    sampling = GenerateOptions(**known, extra=options)
+    work = engine.generate(messages, sampling) if _lending.get() else session.ask(engine, messages, sampling)
     return session.portal.run(work).text
 
 

@@ -56,7 +56,7 @@ class ServedEngine(EngineLM):
         self.is_multimodal = is_multimodal
 
     def generate(self, prompt: Content, system_prompt: str | None = None, **kwargs: Any) -> str:
-        """Answer `prompt`; `kwargs` are sampling options (``temperature``, ``max_tokens``, ``top_p``, ``seed``)."""
+        """Answer `prompt`; `kwargs` are options of `ask`."""
         return ask(Asked(self), prompt, system_prompt, **kwargs)
 
     def served(self) -> Engine | None:

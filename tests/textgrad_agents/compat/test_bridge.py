@@ -12,9 +12,12 @@ import pytest
 
 from textgrad_agents.compat.bridge import Lent, as_engine, ask, from_messages, in_thread, to_messages
 from textgrad_agents.compat.engine_lm import EngineLM, ServedEngine
+from textgrad_agents.compat.textgrad.autograd import LLMCall
+from textgrad_agents.compat.textgrad.variable import Variable
 from textgrad_agents.engines import ScriptedEngine
 from textgrad_agents.errors import ConfigError, EngineReplyError
 from textgrad_agents.messages import assistant, system, user
+from textgrad_agents.session import Session
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 8
 JPEG = b"\xff\xd8\xff\xe0" + b"\x00" * 8
@@ -181,3 +184,21 @@ def test_asking_waits_for_the_text() -> None:
     engine = ScriptedEngine(["fine"], latency=0.01)
     assert ask(engine, "hi", "sys") == "fine"
     assert [message.role for message in engine.calls[0].messages] == ["system", "user"]
+
+
+def test_an_engine_that_asks_another_one_needs_no_second_place() -> None:
+    inner = ServedEngine(ScriptedEngine([f"reply {number}" for number in range(4)], latency=0.01))
+
+    def outer(prompt: str, system_prompt: str | None = None) -> str:
+        return inner(prompt).upper()
+
+    with Session(concurrency=1):  # with a place for each of the two, all would wait for ever
+        made = [LLMCall(outer)(Variable("hi", role_description="text")) for _ in range(4)]
+        assert sorted(one.value for one in made) == [f"REPLY {number}" for number in range(4)]
+
+
+def test_parameters_of_the_provider_go_into_the_request() -> None:
+    engine = ScriptedEngine(["fine"])
+    ServedEngine(engine).generate("hi", temperature=0.5, frequency_penalty=0)
+    assert engine.calls[0].options.temperature == 0.5
+    assert engine.calls[0].options.extra == {"frequency_penalty": 0}

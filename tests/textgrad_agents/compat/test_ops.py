@@ -89,6 +89,14 @@ def test_an_engine_by_its_name(monkeypatch: pytest.MonkeyPatch, chat_server: Any
     assert LLMCall("ollama-tiny")(var("hi")).value == "hello"
 
 
+def test_engine_and_system_prompt_may_be_changed_later() -> None:
+    first, second = Echo("first"), Echo("second")
+    call = LLMCall(first, var("be brief"))
+    call.engine, call.system_prompt = second, var("be kind")
+    assert call(var("hi")).value == "second"
+    assert second.calls == [("hi", "be kind")]
+
+
 def test_without_any_engine() -> None:
     with pytest.raises(Exception, match="set_backward_engine"):
         LLMCall()

@@ -48,10 +48,6 @@ class Call(OpFunction):
 class LLMCall(Call):
     """Asks a model with one text."""
 
-    def __init__(self, engine: Any = None, system_prompt: Variable | None = None) -> None:
-        super().__init__(engine, system_prompt)
-        self._op = llm.LLMCall(as_engine(self.engine), system_prompt)
-
     def forward(
         self, input_variable: Variable, response_role_description: str = VARIABLE_OUTPUT_DEFAULT_ROLE
     ) -> Variable:
@@ -65,7 +61,8 @@ class LLMCall(Call):
             InputError: the input is no Variable (it is an AttributeError, as in TextGrad).
         """
         check_variable(input_variable)
-        return Variable.of(self._op(input_variable, response_role_description))
+        call = llm.LLMCall(as_engine(self.engine), self.system_prompt)
+        return Variable.of(call(input_variable, response_role_description))
 
 
 class FormattedLLMCall(Call):
@@ -85,8 +82,7 @@ class FormattedLLMCall(Call):
         self.format_string = format_string
         self.fields = fields
         self._plain = plain_names(fields)
-        template = with_plain_names(format_string, self._plain)
-        self._op = llm.FormattedLLMCall(as_engine(self.engine), template, list(self._plain.values()), system_prompt)
+        self._template = with_plain_names(format_string, self._plain)
 
     def forward(
         self, inputs: Mapping[str, Variable], response_role_description: str = VARIABLE_OUTPUT_DEFAULT_ROLE
@@ -102,7 +98,8 @@ class FormattedLLMCall(Call):
         """
         check_fields(type(self).__name__, self.fields, inputs)
         plain = {self._plain[name]: value for name, value in inputs.items()}
-        return Variable.of(self._op(plain, response_role_description))
+        call = llm.FormattedLLMCall(as_engine(self.engine), self._template, list(plain), self.system_prompt)
+        return Variable.of(call(plain, response_role_description))
 
 
 class LLMCall_with_in_context_examples(Call):
@@ -110,10 +107,6 @@ class LLMCall_with_in_context_examples(Call):
 
     The reply decides what comes back, so this call waits for it.
     """
-
-    def __init__(self, engine: Any = None, system_prompt: Variable | None = None) -> None:
-        super().__init__(engine, system_prompt)
-        self._op = llm.LLMCall_with_in_context_examples(as_engine(self.engine), system_prompt)
 
     def forward(
         self,
@@ -133,7 +126,8 @@ class LLMCall_with_in_context_examples(Call):
             TagError: the reply has no text within the tags (it is an IndexError, as in TextGrad).
         """
         check_variable(input_variable)
-        made = self._op(input_variable, response_role_description, in_context_examples=tuple(in_context_examples or ()))
+        call = llm.LLMCall_with_in_context_examples(as_engine(self.engine), self.system_prompt)
+        made = call(input_variable, response_role_description, in_context_examples=tuple(in_context_examples or ()))
         made.value = text_between(made.value, "<FINAL>", "</FINAL>")
         return None if NO_CHANGE in made.value else Variable.of(made)
 

@@ -23,7 +23,6 @@ class MultimodalLLMCall(Call):
     def __init__(self, engine: Any = None, system_prompt: Variable | None = None) -> None:
         super().__init__(engine, system_prompt)
         validate_multimodal_engine(self.engine)
-        self._op = multimodal.MultimodalLLMCall(as_engine(self.engine), system_prompt)
 
     def forward(
         self, inputs: Sequence[Variable], response_role_description: str = VARIABLE_OUTPUT_DEFAULT_ROLE
@@ -36,7 +35,8 @@ class MultimodalLLMCall(Call):
         """
         for one in inputs:
             check_variable(one)
-        return Variable.of(self._op(inputs, response_role_description))
+        call = multimodal.MultimodalLLMCall(as_engine(self.engine), self.system_prompt)
+        return Variable.of(call(inputs, response_role_description))
 
 
 class OrderedFieldsMultimodalLLMCall(Call):
@@ -52,7 +52,6 @@ class OrderedFieldsMultimodalLLMCall(Call):
         super().__init__(engine, system_prompt)
         validate_multimodal_engine(self.engine)
         self.fields = list(fields)
-        self._op = multimodal.OrderedFieldsMultimodalLLMCall(as_engine(self.engine), fields, system_prompt)
 
     def forward(
         self, inputs: Mapping[str, Variable], response_role_description: str = VARIABLE_OUTPUT_DEFAULT_ROLE
@@ -67,4 +66,5 @@ class OrderedFieldsMultimodalLLMCall(Call):
             FieldsError: they are not the fields of the call (it is an AssertionError, as in TextGrad).
         """
         check_fields(type(self).__name__, self.fields, inputs)
-        return Variable.of(self._op(inputs, response_role_description))
+        call = multimodal.OrderedFieldsMultimodalLLMCall(as_engine(self.engine), self.fields, self.system_prompt)
+        return Variable.of(call(inputs, response_role_description))
