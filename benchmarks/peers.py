@@ -1,6 +1,6 @@
 """The other libraries: each runs in an environment of its own, which README.md says how to make.
 
-`TEXTGRAD_PYTHON` and `LDP_PYTHON` name other interpreters.
+`AVIARY_PYTHON`, `LDP_PYTHON` and `TEXTGRAD_PYTHON` name other interpreters.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-PEERS = {"textgrad": "TEXTGRAD_PYTHON", "ldp": "LDP_PYTHON"}
+PEERS = {"aviary": "AVIARY_PYTHON", "ldp": "LDP_PYTHON", "textgrad": "TEXTGRAD_PYTHON"}
 
 
 def interpreter(name: str) -> Path | None:

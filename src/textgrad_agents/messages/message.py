@@ -69,7 +69,7 @@ class Message(BaseModel):
             return data
         given: dict[str, Any] = data  # pyright: ignore[reportUnknownVariableType]
         content = given.get("content")
-        if content is None or isinstance(content, str):
+        if isinstance(content, str) or content is None:
             return given
         try:
             text = json.dumps(content)
