@@ -46,7 +46,7 @@ def _engine(name: str, replies: Path | None) -> Engine:
     if replies is None:
         return make_engine(name)
     script: Any = read_json(replies, what="file of replies")
-    texts = cast("list[Any]", list(script.values()) if isinstance(script, dict) else script)
+    texts = cast("dict[str, Any]", script).values() if isinstance(script, dict) else cast("list[Any]", script)
     if not isinstance(script, list | dict) or not all(isinstance(text, str) for text in texts):
         raise FileFormatError(f"file of replies {replies} must hold a list of texts, or an object of texts")
     return ScriptedEngine(cast("list[str] | dict[str, str]", script))

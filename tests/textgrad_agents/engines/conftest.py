@@ -37,6 +37,12 @@ def second_server() -> Iterator[Any]:
         yield server
 
 
+@pytest.fixture
+def faults() -> ModuleType:
+    """The module of the fault server: ``with faults.faulty(faults.Plan(…)) as (server, url)``."""
+    return load_support("fault_server")
+
+
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key or setting of this machine's user reaches a test."""

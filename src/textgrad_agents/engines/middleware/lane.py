@@ -15,6 +15,7 @@ from textgrad_agents.errors import ConfigError
 _log = logging.getLogger(__name__)
 
 _Turn: TypeAlias = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
+_CUT_SECONDS = 1.0
 _WORTH_SAYING = 5.0
 
 
@@ -22,7 +23,8 @@ class Lane:
     """Turns for the calls of one server; the calls of all loops and threads share them.
 
     The number of calls at once is halved when the server complains and grows by one with each round of answers
-    (additive increase, multiplicative decrease). Complaints about calls that began before the last cut count no more.
+    (additive increase, multiplicative decrease). It is halved no more than once a second, and not for calls that began
+    before the last cut.
 
     Args:
         most: most calls at once; the lane begins with as many.
@@ -77,9 +79,9 @@ class Lane:
         with self._lock:
             if answered:
                 self._limit = min(float(self.most), self._limit + 1 / self._limit)
-            elif complained and began > self._cut_at:
+            elif complained and began > self._cut_at and (now := time.monotonic()) > self._cut_at + _CUT_SECONDS:
                 self._limit = max(1.0, self._limit / 2)
-                self._cut_at = time.monotonic()
+                self._cut_at = now
                 _log.info("at most %d calls at once from now on", self.limit)
             self._running -= 1
             self._hand_over()

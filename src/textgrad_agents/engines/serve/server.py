@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -63,7 +64,7 @@ class EngineServer:
                 self._serve, HOST, port, limit=MOST_HEAD, backlog=_BACKLOG, start_serving=True
             )
         except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
             raise ConfigError(f"port {port} cannot be used ({reason}); choose another, or 0 for a free one") from None
         return f"http://{HOST}:{self._server.sockets[0].getsockname()[1]}/v1"
 
