@@ -51,5 +51,5 @@ def test_the_demo_and_the_tests_install_pinned_versions_only() -> None:
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
     pinned = {normalized(line) for line in lines}
     extras = PROJECT["optional-dependencies"]
-    needed = [PROJECT["dependencies"], *(extras[name] for name in ("dev", "envs", "plot", "rl"))]
+    needed = [PROJECT["dependencies"], *(extras[name] for name in ("dev", "envs", "plot", "rl", "view"))]
     assert {normalized(line) for lines in needed for line in lines} <= pinned | {"textgrad-agents"}

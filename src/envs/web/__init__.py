@@ -1,0 +1,1 @@
+"""What the servers of environments share: who may ask, what is read, how they run."""
