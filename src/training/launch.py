@@ -1,6 +1,7 @@
 """From flags to a finished run: what all training scripts share.
 
-Exit codes: 0 done, 1 something failed while running, 2 something that was given cannot be used, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 something failed while running, 2 something that was given cannot be used, 3 a limit is reached,
+130 stopped by Ctrl-C. After 1, 3 and 130 the same command goes on where the run ended.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
-from textgrad_agents.errors import ConfigError, TextgradAgentsError
+from textgrad_agents.errors import BudgetError, ConfigError, TextgradAgentsError
 from training.command_line import exit_code, fail
 from training.config import TrainingConfig
+from training.tables import make_table, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from textgrad_agents.engines.middleware import Spent
+    from training.engines import Limits
     from training.monte_carlo import MonteCarloTrainer, Stats
 
-STOPPED = 130
+LIMIT_REACHED, STOPPED = 3, 130
 
 
 def add_run_flags(parser: argparse.ArgumentParser) -> Collection[str]:
@@ -38,11 +42,18 @@ def add_run_flags(parser: argparse.ArgumentParser) -> Collection[str]:
     group.add_argument("--base_url", metavar="URL", help="server of the model, if it is another than the model's own")
     group.add_argument("--api_key_env", metavar="NAME", help="environment variable that holds the model's key")
     group.add_argument("--evaluate", type=int, metavar="N", help="train nothing: play N fresh episodes and report")
+    group.add_argument("--dry_run", action="store_true", help="ask nobody: say what the run may use and cost")
+    group.add_argument("--budget_usd", type=float, metavar="X", help="most dollars of the run, all its starts together")
+    group.add_argument("--max_calls", type=int, metavar="N", help="most model calls of the run, failed tries too")
+    group.add_argument("--max_hours", type=float, metavar="H", help="most hours of this start of the run")
     group.add_argument("--overwrite", action="store_true", help="start anew where a run of this name exists")
     group.add_argument(
         "--progress", default="auto", choices=("auto", "rich", "plain", "none"), help="how to show progress (auto)"
     )
-    return ("config", "list_models", "base_url", "api_key_env", "evaluate", "overwrite", "progress")
+    return (
+        *("config", "list_models", "base_url", "api_key_env", "evaluate", "overwrite", "progress"),
+        *("dry_run", "budget_usd", "max_calls", "max_hours"),
+    )
 
 
 def launch(settings: dict[str, Any], flags: argparse.Namespace, *, command: str) -> int:
@@ -53,11 +64,19 @@ def launch(settings: dict[str, Any], flags: argparse.Namespace, *, command: str)
 
             print_models()
             return 0
+        from training.dry_run import print_estimates
+        from training.engines import Limits
+
         config = configure(settings, flags)
         logging.basicConfig(level=config.log_level, format="%(levelname)s %(name)s: %(message)s")
+        if flags.dry_run:
+            return print_estimates(config, overwrite=flags.overwrite)
+        limits = Limits(flags.budget_usd, flags.max_calls, flags.max_hours)
         if flags.evaluate is not None:
-            return evaluate(config, flags.evaluate)
-        return train(config, overwrite=flags.overwrite, progress=flags.progress, command=command)
+            return evaluate(config, flags.evaluate, limits)
+        return train(config, limits, overwrite=flags.overwrite, progress=flags.progress, command=command)
+    except BudgetError as error:
+        fail(error, LIMIT_REACHED)
     except (TextgradAgentsError, OSError) as error:
         fail(error, exit_code(error))
     except KeyboardInterrupt:
@@ -89,13 +108,15 @@ def configure(settings: dict[str, Any], flags: argparse.Namespace) -> TrainingCo
 # -- training ----------------------------------------------------------------------------------------------------
 
 
-def train(config: TrainingConfig, *, overwrite: bool, progress: str, command: str) -> int:
+def train(config: TrainingConfig, limits: Limits, *, overwrite: bool, progress: str, command: str) -> int:
     """Run the training of `config` and print what came of it."""
     from training.monte_carlo import MonteCarloTrainer
     from training.progress import make_progress
 
     view: Any = None
-    with MonteCarloTrainer(config, overwrite=overwrite, on_event=lambda event: view.show(event)) as trainer:
+    with MonteCarloTrainer(
+        config, limits=limits, overwrite=overwrite, on_event=lambda event: view.show(event)
+    ) as trainer:
         config = trainer.config
         for line in (*announcement(config), *trainer.notes):
             say(line)
@@ -106,6 +127,9 @@ def train(config: TrainingConfig, *, overwrite: bool, progress: str, command: st
             stats = trainer.train_full()
         again = f"{command} --config {shlex.quote(str(trainer.run.path / 'config.json'))}"
         report(trainer, stats, again)
+    if trainer.limit_reached:
+        say(f"stopped: {trainer.limit_reached}. To go on: {again}, with a higher limit or none")
+        return LIMIT_REACHED
     if trainer.stopped:
         say(f"stopped as asked; everything finished is saved. To go on: {again}")
         return STOPPED
@@ -145,39 +169,54 @@ def stopping(request: Callable[[], None]) -> Generator[None]:
 
 
 def report(trainer: MonteCarloTrainer, stats: list[Stats], again: str) -> None:
-    """Print the table of the iterations and where everything is."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=trainer.config.exp_name, title_justify="left")
-    for heading in ("iteration", "average", "least", "greatest", "proposal"):
-        table.add_column(heading, justify="left" if heading == "proposal" else "right")
-    for row in stats:
-        table.add_row(
-            str(row["iteration"]),
-            *(f"{row[key]:.1f}" for key in ("avg_reward", "min_reward", "max_reward")),
-            row["decision"],
-        )
+    """Print the table of the iterations, what they used, and where everything is."""
     if stats:
-        Console(width=None if sys.stdout.isatty() else 120).print(table)
+        table = make_table(
+            trainer.config.exp_name, "iteration", "average", "least", "greatest", "proposal", words=("proposal",)
+        )
+        for row in stats:
+            numbers = (f"{row[key]:.1f}" for key in ("avg_reward", "min_reward", "max_reward"))
+            table.add_row(str(row["iteration"]), *numbers, row["decision"])
+        print_table(table)
+    budget = trainer.engines.budget if trainer.engines else None
+    if budget is not None:
+        report_usage(stats, budget.spent())
     for name, path in trainer.results().items():
         say(f"{name}: {path}")
     if stats and not trainer.stopped:
         say(f"to go on: {again} --num_iterations {trainer.config.num_iterations + 5}")
 
 
+def report_usage(stats: list[Stats], spent: Spent) -> None:
+    """Print what the replies used that the iterations are made of, by role, and what was spent in all."""
+    table = make_table("replies used", "role", "calls", "tokens in", "tokens out", "USD")
+    for role in dict.fromkeys(role for row in stats for role in row["by_role"]):
+        used = [row["by_role"][role] for row in stats if role in row["by_role"]]
+        counts = (f"{sum(one[key] for one in used):,}" for key in ("calls", "input_tokens", "output_tokens"))
+        table.add_row(role, *counts, f"{sum(one['cost_usd'] for one in used):.4f}")
+    print_table(table)
+    say(
+        f"spent by all starts of the run, failed tries and unfinished iterations too: ${spent.usd:.4f}, "
+        f"{spent.tokens:,} tokens, {spent.calls:,} calls"
+    )
+
+
 # -- evaluating --------------------------------------------------------------------------------------------------
 
 
-def evaluate(config: TrainingConfig, episodes: int) -> int:
+def evaluate(config: TrainingConfig, episodes: int, limits: Limits) -> int:
     """Play fresh episodes with the policy of `config` and print how it did."""
+    from textgrad_agents.engines import Stack
+    from training.engines import Engines
     from training.episode_generator import EpisodeGenerator
     from training.policy_manager import PolicyManager
 
     if episodes < 1:
         raise ConfigError(f"--evaluate needs at least 1 episode, got {episodes}")
-    generator = EpisodeGenerator.of(config)
-    policies = None
+    policies = engine = None
+    if config.agent_type == "llm":
+        engine = Engines.of(config).at_work(Stack(concurrency=config.concurrency, budget=limits.budget())).actor
+    generator = EpisodeGenerator.of(config, engine)
     if config.agent_type == "llm":
         agents = generator.collector(with_model=True).environment.agents
         if not config.policy_path.exists():
@@ -195,9 +234,3 @@ def evaluate(config: TrainingConfig, episodes: int) -> int:
         f"greatest {summary['max_reward']:.1f}")  # fmt: skip
     say(f"summary: {folder / 'evaluation_summary.json'}")
     return 0
-
-
-def say(line: str) -> None:
-    """One line on stdout."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()

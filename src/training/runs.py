@@ -296,6 +296,22 @@ class RunFolder:
         return path
 
 
+def finished_iterations(config: TrainingConfig) -> set[int]:
+    """The iterations that a run of this config has finished; none if there is no such run. Nothing is written.
+
+    Raises:
+        FileFormatError: the config or the journal of the run is damaged.
+    """
+    path = config.experiments_dir / config.exp_name
+    if _problem(path, config) or not (path / JOURNAL).exists():
+        return set()
+    journal = Journal(path / JOURNAL)
+    try:
+        return set(journal.finished())
+    finally:
+        journal.close()
+
+
 def now() -> str:
     """This second in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
