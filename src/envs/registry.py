@@ -69,7 +69,7 @@ class Registry(dict[str, Place]):
     def _hint(self, name: str) -> str:
         for other in ALL:
             if other is not self and name in other.names():
-                return f"it is the name of a {other.what}, which {other.how} makes"
+                return f"{other.how} makes the {other.what} of this name"
         near = difflib.get_close_matches(name, self.names(), n=3)
         return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(self.names())}."
 

@@ -240,7 +240,7 @@ class TestNames:
         [
             ("dumy", {}, "no environment of one agent is called 'dumy'; did you mean dummy?"),
             ("xyz", {}, "known are "),
-            ("lamps", {}, "it is the name of a environment of several agents, which envs.make makes"),
+            ("lamps", {}, "envs.make makes the environment of several agents of this name"),
             ("dummy", {"tasks": "rain"}, "unexpected keyword argument 'tasks'; it takes task, end_immediately"),
             ("envs.lamps:LampsEnvironment", {}, "is a LampsEnvironment, which is no subclass of envs.Environment"),
             ("no_such_module:Env", {}, "in no_such_module, which cannot be imported"),
