@@ -35,7 +35,7 @@ class Op:
 
     Attributes:
         name: shown in pictures, errors and gradients; the class name unless an instance sets its own.
-        portable: True if the async forward may run on another event loop than the caller's.
+        portable: True if the async forward may run on another event loop than the caller's. Plain code always may.
     """
 
     name: str = "Op"
@@ -135,11 +135,11 @@ class Op:
             named = {key: copied(one, value_if_there) for key, one in named.items()}
             own = {key: copied(one, value_if_there) for key, one in own.items()}
             work = self._forward_later(call, rest, named, own, inputs)
-            pending = self._pending(work, call, inputs)
+            pending = self._pending(work, call, inputs, portable=self._runs_anywhere())
         else:
             value = self._start(call, rest, named, own)
             if inspect.iscoroutine(value):
-                value, pending = None, self._pending(value, call, ())
+                value, pending = None, self._pending(value, call, (), portable=self.portable)
         return Variable.result(
             call if recording else None,
             value,
@@ -180,12 +180,18 @@ class Op:
         value = self._start(call, rest, named, own)
         return await value if inspect.iscoroutine(value) else value
 
-    def _pending(self, work: Coroutine[Any, Any, Any], call: OpCall, inputs: tuple[Input, ...]) -> Pending:
+    def _runs_anywhere(self) -> bool:
+        """True if forward may run on any event loop: plain code may."""
+        return self.portable or not inspect.iscoroutinefunction(self.forward)
+
+    def _pending(
+        self, work: Coroutine[Any, Any, Any], call: OpCall, inputs: tuple[Input, ...], *, portable: bool
+    ) -> Pending:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             loop = None
-        if self.portable and not any(variable.is_pending_on(loop) for _, variable in inputs):
+        if portable and not any(variable.is_pending_on(loop) for _, variable in inputs):
             loop = None
         token = current_call.set(call)  # the work sees the context of the moment when it is handed over
         try:
@@ -222,6 +228,9 @@ class FxnOp(Op):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The function's value."""
         return self._fxn(*args, **kwargs)
+
+    def _runs_anywhere(self) -> bool:
+        return self.portable or not inspect.iscoroutinefunction(self._fxn)
 
     def backward(
         self,

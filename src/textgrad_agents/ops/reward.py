@@ -55,6 +55,9 @@ class RewardLoss(Op):
         call.update("feedback", feedback)
         return score
 
+    def _runs_anywhere(self) -> bool:
+        return self.portable or not inspect.iscoroutinefunction(self._metric)
+
     def output_role(self, inputs: tuple[Input, ...]) -> str:
         """Role of a score."""
         return "score"

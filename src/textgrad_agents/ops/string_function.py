@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,6 +39,9 @@ class StringBasedFunction(Op):
     def forward(self, inputs: Mapping[str, Any]) -> Any:
         """The function's value."""
         return self._fn(**inputs)
+
+    def _runs_anywhere(self) -> bool:
+        return self.portable or not inspect.iscoroutinefunction(self._fn)
 
     def backward(
         self,
