@@ -234,9 +234,11 @@ def test_a_program_in_a_notebook_where_a_loop_runs_already() -> None:
             {"prediction": tg.BlackboxLLM(engine, prompt)(question), "truth": truth}
         )
         assert loss.value == "0"
+        total = tg.sum([tg.TextLoss("judge")(question + "!"), loss])
+        assert total.value == "The answer is not reasoned.\n0"
         ready = tg.autograd.StringBasedFunction(same, "compares")({"prediction": truth, "truth": truth})
         assert ready.value == "1"
-        loss.backward()
+        total.backward()
         tg.TGD([prompt]).step()
         return prompt.value
 
