@@ -137,9 +137,14 @@ class Database:
 
 def is_on_network(path: Path) -> bool:
     """True if `path` lies on a network file system, as far as this system tells."""
+    return file_system(path) in _NETWORK
+
+
+def file_system(path: Path) -> str:
+    """Kind of the file system that `path` lies on (``ext4``, ``nfs4``); "" where this system does not tell."""
     mounts = Path("/proc/self/mounts")
     if not mounts.exists():
-        return False
+        return ""
     place = path.resolve()
     best, kind = -1, ""
     for line in mounts.read_text(errors="replace").splitlines():
@@ -147,7 +152,7 @@ def is_on_network(path: Path) -> bool:
         folder = folder.replace("\\040", " ")
         if place.is_relative_to(folder) and len(folder) >= best:
             best, kind = len(folder), name
-    return kind in _NETWORK
+    return kind
 
 
 def _again(path: Path | None, schema: str, version: int, what: str, synchronous: Literal["NORMAL", "FULL"]) -> Database:

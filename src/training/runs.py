@@ -184,18 +184,20 @@ class RunFolder:
         if place.note:
             self.notes.append(place.note)
         manager = PolicyManager.for_run(place, agents, self.name, timestamp=began)
-        self.journal.once("policies", lambda: {"path": str(manager.policy_path), "file": manager.file.to_dict()})
+        written = None if manager.policy_path == own else str(manager.policy_path)
+        self.journal.once("policies", lambda: {"path": written, "file": manager.file.to_dict()})
         return manager
 
+    @property
+    def policy_path(self) -> Path:
+        """The policy file that the run writes, as its first start found out."""
+        written = self.journal.fact("policies")["path"]
+        return self.path / "policy.json" if written is None else Path(written)
+
     def _first_policies(self, agents: Sequence[str]) -> PolicyManager:
-        """The policies that the run began with; a policy file that holds others is kept under another name."""
-        first: Any = self.journal.fact("policies")
-        path = Path(first["path"])
-        file = parse_policy_file(first["file"], f"policies in {self.journal.path}")
-        if path.exists():
-            kept = path.with_name(f"{path.name}.before")
-            path.replace(kept)
-            self.notes.append(f"policy file {path} is made anew; as it was, it is {kept}")
+        """The policies that the run began with, in a file beside the one that it writes."""
+        path = self.policy_path.with_name(f"{self.policy_path.name}.rebuilt")
+        file = parse_policy_file(self.journal.fact("policies")["file"], f"first policies in {self.journal.path}")
         return PolicyManager(path, agent_names=agents, file=file)
 
     def finished(self) -> dict[int, dict[str, Any]]:
