@@ -3,6 +3,9 @@
 Two parts. The narrative tells every tenth cycle as seen from above. The table counts all cycles: for each situation
 that the observations name and each action taken in it, how often, and what followed. Which action is right is for the
 reader to conclude.
+
+Gains are counted in the team's rewards, cycle by cycle, where all agents earn alike. Where each earns its own, an
+agent's decisions are counted in what it earned itself, decision by decision.
 """
 
 from __future__ import annotations
@@ -33,6 +36,11 @@ Counted over all cycles. The number after an action is its gain: the mean reward
 episode's mean of {mean:+.4g}; then the number of such decisions and the spread (standard deviation) of their gains.
 Decisions of agents of the same role are counted together."""
 
+_OWN_LEGEND = """### What followed which action
+Counted over all decisions. The number after an action is its gain: what the agent itself earned per decision over
+{window}, minus the agent's own mean; then the number of such decisions and the spread (standard deviation) of their
+gains. Decisions of agents of the same role are counted together."""
+
 _AGENT_LEGEND = """### What each agent's choices were worth
 By the table of its role: the mean gain of the actions that it chose, compared with choosing blindly among the actions
 tried in the same situations; in brackets what always choosing the highest or the lowest gain would have been worth."""
@@ -43,14 +51,16 @@ class EpisodeTable:
     """The counted part of a digest.
 
     Attributes:
-        window: number of cycles over which rewards are counted, the decision's own included.
+        window: number of cycles (or own decisions) over which rewards are counted, the decision's own included.
         mean_reward: mean reward per cycle of the episode.
+        alike: True if all agents earned alike, so that gains are the team's.
         roles: one table per role.
         agents: one row per agent.
     """
 
     window: int
     mean_reward: float
+    alike: bool
     roles: tuple[RoleTable, ...]
     agents: tuple[AgentRow, ...]
 
@@ -62,11 +72,14 @@ def digest(episode: Episode, *, roles: Mapping[str, str], every: int = EVERY, wi
         episode: the record, with its cycles.
         roles: role of each agent; an agent without one plays a role of its own name.
         every: the narrative tells every so many cycles.
-        window: number of cycles over which rewards are counted after a decision, its own included.
+        window: number of cycles (or own decisions) over which rewards are counted after a decision, its own included.
     """
     table = tabulate(episode, roles=roles, window=window)
-    cycles = "each decision's own cycle" + (f" and the {window - 1} after it" if window > 1 else "")
-    legend = _TABLE_LEGEND.format(window=cycles, mean=table.mean_reward)
+    after = f" and the {window - 1} after it" if window > 1 else ""
+    if table.alike:
+        legend = _TABLE_LEGEND.format(window=f"each decision's own cycle{after}", mean=table.mean_reward)
+    else:
+        legend = _OWN_LEGEND.format(window=f"each decision{after}")
     return "\n\n".join(
         [
             f"## Digest\n{narrative(episode, every)}",
@@ -79,30 +92,51 @@ def digest(episode: Episode, *, roles: Mapping[str, str], every: int = EVERY, wi
 def tabulate(episode: Episode, *, roles: Mapping[str, str], window: int = WINDOW) -> EpisodeTable:
     """The counted part of the digest as values; arguments as for `digest`."""
     rewards = np.array([cycle.reward for cycle in episode.cycles], dtype=np.float64)
-    gains = _gains(rewards, window)
+    alike = _earn_alike(episode)
+    shared = _gains(rewards, window)
     by_role: dict[str, list[str]] = {}
     for agent in episode.agents:
         by_role.setdefault(roles.get(agent, agent), []).append(agent)
-    steps = {one.agent: [step for step in one.steps if step.timestep < len(gains)] for one in episode.trajectories}
+    decided = {one.agent: _decided(one.steps, shared if alike else None, window) for one in episode.trajectories}
     tables: list[RoleTable] = []
     rows: dict[str, AgentRow] = {}
     for role, agents in by_role.items():
-        counted = _Counted([step for agent in agents for step in steps[agent]], gains)
+        counted = _Counted([pair for agent in agents for pair in decided[agent]])
         tables.append(RoleTable(role, tuple(agents), counted.rows()))
         rows.update({agent: counted.agent_row(agent) for agent in agents})
     mean = float(rewards.mean()) if len(rewards) else 0.0
-    return EpisodeTable(window, mean, tuple(tables), tuple(rows[agent] for agent in episode.agents))
+    return EpisodeTable(window, mean, alike, tuple(tables), tuple(rows[agent] for agent in episode.agents))
+
+
+def _earn_alike(episode: Episode) -> bool:
+    """True if all agents earned the same in every cycle, so that the team's rewards are each agent's own."""
+    earned = {tuple((step.timestep, step.reward) for step in one.steps) for one in episode.trajectories}
+    return len(earned) <= 1
+
+
+def _decided(steps: Sequence[Step], shared: NDArray[np.float64] | None, window: int) -> list[tuple[Step, float]]:
+    """An agent's decisions and their gains, by the team's gains of the cycles or by what the agent earned itself.
+
+    Where only some steps tell what was observed, the others were none: the last action went on.
+    """
+    if shared is None:
+        gains = _gains(np.array([step.reward or 0.0 for step in steps], dtype=np.float64), window).tolist()
+    else:
+        steps = [step for step in steps if step.timestep < len(shared)]
+        gains = shared[[step.timestep for step in steps]].tolist()
+    told = any(step.observation for step in steps)
+    return [(step, gain) for step, gain in zip(steps, gains, strict=True) if step.observation or not told]
 
 
 class _Counted:
     """Decisions of one role, counted by situation and action.
 
     Args:
-        steps: the decisions.
-        gains: `(T,)`, what followed each cycle.
+        decided: the decisions and what followed each.
     """
 
-    def __init__(self, steps: Sequence[Step], gains: NDArray[np.float64]) -> None:
+    def __init__(self, decided: Sequence[tuple[Step, float]]) -> None:
+        steps = [step for step, _ in decided]
         situations: dict[str, int] = {}
         clauses: dict[Clauses, int] = {}
         actions: dict[str, int] = {}
@@ -118,7 +152,7 @@ class _Counted:
         self._actions = tuple(actions)
         self._agents = np.array([step.agent for step in steps])
         self._rows_D, self._actions_D = rows_D, actions_D
-        gains_D = gains[np.array([step.timestep for step in steps], dtype=np.intp)]
+        gains_D = np.array([gain for _, gain in decided], dtype=np.float64)
         cells_D = rows_D * len(actions) + actions_D
         shape = (len(clauses), len(actions))
         self._count_SA = np.bincount(cells_D, minlength=shape[0] * shape[1]).reshape(shape)
@@ -167,17 +201,27 @@ def _gains(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
 
 
 def narrative(episode: Episode, every: int = EVERY) -> str:
-    """The episode told as seen from above: a head, every so many cycles, an end."""
+    """The episode told as seen from above: a head, every so many cycles, an end.
+
+    What each agent earned itself is told where agents do not all earn alike.
+    """
     cycles, agents = episode.cycles, episode.agents
+    alike = _earn_alike(episode)
     told = {cycle.timestep for cycle in cycles[::every]}
     actions: dict[int, dict[str, list[str]]] = {timestep: {} for timestep in told}
+    earned: dict[int, list[str]] = {timestep: [] for timestep in told}
     for step in episode.steps():
         if step.timestep in told:
             actions[step.timestep].setdefault(step.action_name, []).append(step.agent)
+            if not alike:
+                earned[step.timestep].append(f"{step.agent} {step.reward or 0.0:+.4g}")
     lines = [
         f"Agents ({len(agents)}): {', '.join(agents)}",
-        f"Cycles: {len(cycles)}, of which every {every}th is told. Total reward: {episode.total_reward:+.2f}",
+        f"Cycles: {len(cycles)}, of which one in {every} is told. Total reward: {episode.total_reward:+.2f}",
     ]
+    if not alike:
+        totals = ", ".join(f"{one.agent} {one.total_reward:+.2f}" for one in episode.trajectories)
+        lines.append(f"Each agent earned its own; the total reward is the mean over agents. In all: {totals}")
     total = 0.0
     for cycle in cycles:
         total += cycle.reward
@@ -186,6 +230,7 @@ def narrative(episode: Episode, every: int = EVERY) -> str:
             lines.append(
                 f"\nCycle {cycle.timestep}\n{cycle.text}\nActions: {chosen}\n"
                 f"Reward: {cycle.reward:+.4f} (in all so far {total:+.4f})"
+                + (f"\nEarned by these decisions: {', '.join(earned[cycle.timestep])}" if not alike else "")
             )
     end = "was cut at the most cycles allowed" if episode.truncated else "ended by the rules"
     lines.append(f"\nThe episode {end} after {len(cycles)} cycles. Total reward: {episode.total_reward:+.2f}")
