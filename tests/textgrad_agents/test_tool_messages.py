@@ -83,9 +83,10 @@ class TestContent:
         assert message.model_dump()["content"] == message.text == json.dumps(content)
 
     def test_content_that_is_only_said_to_be_json_is_a_text(self) -> None:
-        message = Message(content="no [json", content_is_json_str=True)
-        assert not message.is_multimodal
-        assert message.model_dump() == {"role": "user", "content": "no [json"}
+        for content in ("no [json", "[" * 100_000):
+            message = Message(content=content, content_is_json_str=True)
+            assert not message.is_multimodal
+            assert message.model_dump() == {"role": "user", "content": content}
 
     def test_the_wire_form_holds_role_and_content_and_what_else_is_set(self) -> None:
         assert Message(info={"a": 1}).model_dump() == {"role": "user", "content": None}

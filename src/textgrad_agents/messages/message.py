@@ -166,7 +166,7 @@ class Message(BaseModel):
             return None
         try:
             return json.loads(self.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def _parts(self) -> list[dict[str, Any]] | None:

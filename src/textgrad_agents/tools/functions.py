@@ -143,7 +143,7 @@ def _annotation(function: Callable[..., Any], name: str, parameter: inspect.Para
     try:
         holder = SimpleNamespace(__annotations__={parameter.name: annotation})
         return typing.get_type_hints(holder, globalns=scope, include_extras=True)[parameter.name]
-    except NameError as error:
+    except (AttributeError, NameError, SyntaxError, TypeError) as error:
         raise ConfigError(
             f"tool {name}: the type {annotation!r} of parameter {parameter.name} is not known where the function was "
             f"defined ({error}); define it at the top of the module"

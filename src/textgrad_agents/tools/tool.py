@@ -170,7 +170,8 @@ class Tool(BaseModel):
 
         Args:
             arguments: the model's arguments; they are converted to the types of the parameters.
-            given: arguments from the environment, passed as they are; ``state`` only if the function wants it.
+            given: arguments from the environment, which go before the model's and are passed as they are; ``state``
+                only if the function wants it.
 
         Raises:
             ToolCallError: an argument is missing, unknown or of another type.
@@ -178,7 +179,7 @@ class Tool(BaseModel):
         given = given or {}
         if STATE in given and not self._facts.takes_state:
             given = {name: value for name, value in given.items() if name != STATE}
-        return partial(self._tool_fn, **self._read(arguments, given.keys()), **given)
+        return partial(self._tool_fn, **{**self._read(arguments, given.keys()), **given})
 
     def _read(self, arguments: Mapping[str, Any], given: Set[str]) -> dict[str, Any]:
         name = self.info.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import pickle
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from enum import Enum
@@ -308,9 +309,10 @@ class TestSchema:
         use.__annotations__["thing"] = Callable[[], int]
         with pytest.raises(ConfigError, match=r"tool use: .* cannot fill in"):
             Tool.from_function(use)
-        use.__annotations__["thing"] = "Nowhere"
-        with pytest.raises(ConfigError, match="'Nowhere' of parameter thing is not known"):
-            Tool.from_function(use)
+        for nowhere in ("Nowhere", "json.Nowhere", "1 |"):
+            use.__annotations__["thing"] = nowhere
+            with pytest.raises(ConfigError, match=f"'{re.escape(nowhere)}' of parameter thing is not known"):
+                Tool.from_function(use)
         with pytest.raises(ConfigError, match="a function with a name"):
             Tool.from_function(functools.partial(weigh, 1))
 
@@ -452,6 +454,16 @@ class TestArguments:
         tool = Tool.from_function(note, allow_empty_param_descriptions=True)
         assert list(properties(tool)) == ["title"]
         assert tool.bind({"title": "a", "colour": "red"})() == {"title": "a", "colour": "red"}
+
+    def test_a_state_that_the_model_makes_up_does_not_reach_the_tool(self) -> None:
+        def note(title: str, state: str, **more: Any) -> str:
+            """Note."""
+            return state
+
+        tool = Tool.from_function(note, allow_empty_param_descriptions=True)
+        assert tool.bind({"title": "a", "state": "made up"}, {"state": "true"})() == "true"
+        by_hand = Tool(tool_fn=note, info=tool.info)
+        assert by_hand.bind({"title": "a", "state": "made up"}, {"state": "true"})() == "true"
 
     def test_what_the_environment_passes_is_not_asked_of_the_model(self) -> None:
         def greet(name: str, host: str) -> str:
