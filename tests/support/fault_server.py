@@ -102,7 +102,7 @@ class Plan:
     rate: float = 0.0
     kinds: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     lasts: int = 2
-    latency: Latency = constant(0.0)
+    latency: Latency = field(default=constant(0.0))
     retry_after: float = 600.0
     redirect: str = "http://127.0.0.1:9/v1"
     hang: float = 3600.0

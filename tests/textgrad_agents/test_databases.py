@@ -34,9 +34,15 @@ def test_a_transaction_happens_as_a_whole_or_not_at_all(tmp_path: Path, in_memor
     database = Database(None if in_memory else tmp_path / "folder" / "x.sqlite", SCHEMA)
     with database.transaction() as rows:
         rows.execute("INSERT INTO numbers VALUES (1)")
-    with pytest.raises(KeyError), database.transaction() as rows:
-        rows.execute("INSERT INTO numbers VALUES (2)")
-        raise KeyError
+
+    def fail(how: Exception) -> None:
+        with database.transaction() as rows:
+            rows.execute("INSERT INTO numbers VALUES (2)")
+            raise how
+
+    for how in (KeyError("ours"), FileFormatError("ours too")):
+        with pytest.raises(type(how), match="ours"):
+            fail(how)
     assert numbers(database) == [1]
     database.close()
 

@@ -24,7 +24,7 @@ from textgrad_agents.engines.models.config import LLMConfig
 from textgrad_agents.engines.models.pricing import cost_of
 from textgrad_agents.engines.parameters import parameters
 from textgrad_agents.engines.structured import LOWER, Form, Level
-from textgrad_agents.engines.wire import first_choice, parse_reply, read_completion, request_body
+from textgrad_agents.engines.wire import first_choice, no_choice, parse_reply, read_completion, request_body
 from textgrad_agents.errors import EngineError
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, GenerateOptions
 from textgrad_agents.messages import Completion, Message, Usage
@@ -198,7 +198,7 @@ class ChatEngine:
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
                 async with asyncio.timeout_at(until):
                     whole = self.config.redacted((await response.aread()).decode(errors="replace"))
-                yield _as_event(parse_reply(whole, self.config))
+                yield self._as_event(parse_reply(whole, self.config))
                 return
             async with aclosing(response.aiter_bytes()) as pieces, aclosing(read_events(pieces)) as events:
                 while (event := await _next_by(until, events)) != "[DONE]":
@@ -210,6 +210,14 @@ class ChatEngine:
             if response is not None:
                 await response.aclose()
         raise fault
+
+    def _as_event(self, reply: Mapping[str, Any]) -> str:
+        """A whole reply as the one chunk of a stream."""
+        choice = first_choice(reply)
+        if choice is None:
+            raise no_choice(reply, self.config)
+        finish = choice.get("finish_reason") or "stop"
+        return json.dumps({**reply, "choices": [{**choice, "delta": choice.get("message"), "finish_reason": finish}]})
 
     def _fault(self, error: Exception) -> EngineError:
         import openai
@@ -236,9 +244,3 @@ async def _next_by(until: float, events: AsyncIterator[str]) -> str:
     """The next event, waited for until a time of the loop's clock; a stream that ends says ``[DONE]``."""
     async with asyncio.timeout_at(until):
         return await anext(events, "[DONE]")
-
-
-def _as_event(reply: Mapping[str, Any]) -> str:
-    """A whole reply as the one chunk of a stream."""
-    choice = first_choice(reply)
-    return json.dumps(reply if choice is None else {**reply, "choices": [{**choice, "delta": choice.get("message")}]})

@@ -85,7 +85,7 @@ def read_completion(reply: Mapping[str, Any], config: LLMConfig, messages: Seque
     """
     choice = first_choice(reply)
     if choice is None:
-        raise _no_choice(reply, config)
+        raise no_choice(reply, config)
     message = as_object(choice.get("message"))
     content = _content(message.get("content"))
     usage = counted(reply.get("usage")) or estimate_usage(messages, content)
@@ -117,7 +117,8 @@ def first_choice(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return as_object(cast("list[Any]", choices)[0]) if isinstance(choices, list) and choices else None
 
 
-def _no_choice(reply: Mapping[str, Any], config: LLMConfig) -> EngineError:
+def no_choice(reply: Mapping[str, Any], config: LLMConfig) -> EngineError:
+    """The error for a reply without one."""
     said = as_object(reply.get("error")).get("message") or reply.get("error")
     return make_fault(
         "malformed",

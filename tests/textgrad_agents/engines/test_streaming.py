@@ -205,10 +205,17 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
     max_leaves=5,
 )
-CALL = st.fixed_dictionaries({}, optional={"index": JSON, "id": JSON, "function": st.fixed_dictionaries({}, optional={"name": JSON, "arguments": JSON}) | JSON}) | JSON  # fmt: skip
-DELTA = st.fixed_dictionaries({}, optional={"content": st.text(max_size=4) | JSON, "refusal": JSON, "tool_calls": st.lists(CALL, max_size=2) | JSON}) | JSON  # fmt: skip
-CHOICE = st.fixed_dictionaries({}, optional={"delta": DELTA, "finish_reason": st.sampled_from(["stop", "length", None]) | JSON, "logprobs": JSON}) | JSON  # fmt: skip
-CHUNK = st.fixed_dictionaries({}, optional={"choices": st.lists(CHOICE, max_size=2) | JSON, "usage": JSON, "error": JSON, "model": JSON}) | JSON  # fmt: skip
+
+
+def objects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Objects that have some of these fields, each as it should be or anything at all; or no object."""
+    return st.fixed_dictionaries({}, optional={name: good | JSON for name, good in fields.items()}) | JSON
+
+
+CALL = objects(index=st.integers(0, 2), id=st.text(max_size=3), function=objects(name=JSON, arguments=JSON))
+DELTA = objects(content=st.text(max_size=4), refusal=JSON, tool_calls=st.lists(CALL, max_size=2))
+CHOICE = objects(delta=DELTA, finish_reason=st.sampled_from(["stop", "length", None]), logprobs=JSON)
+CHUNK = objects(choices=st.lists(CHOICE, max_size=2), usage=JSON, error=JSON, model=JSON)
 
 
 @given(st.lists(CHUNK, max_size=4))

@@ -58,7 +58,7 @@ def _digest(question: str) -> tuple[list[RoleTable], dict[str, AgentRow]]:
 
 
 def _about(table: RoleTable) -> str:
-    return f"{_telling(table.rows)}\nWhat followed which action:\n{write_table(table)}"
+    return f"{_telling(table.rows)}\nWhat followed which action (gain in reward per cycle):\n{write_table(table)}"
 
 
 def _telling(rows: Sequence[SituationRow]) -> str:

@@ -25,7 +25,7 @@ Clauses = tuple[str, ...]
 UNNAMED = "Where no situation is named"
 
 _NUMBER = r"[+-]?[0-9.]+(?:e[+-]?[0-9]+)?"
-_TABLE = re.compile(r"^Role (?P<role>.+?) \((?P<agents>[^()\n]*)\): [0-9]+ decisions$", re.MULTILINE)
+_TABLE = re.compile(r"^Role (?P<role>.+?) \((?P<agents>.*)\): [0-9]+ decisions$", re.MULTILINE)
 _ROW = re.compile(rf"^- (?:When (?P<when>.+)|{UNNAMED}): (?P<gains>[^:\n]+ \([0-9]+ times, spread .+\))$", re.MULTILINE)
 _GAIN = re.compile(rf"([^;]+?) ({_NUMBER}) \(([0-9]+) times, spread ({_NUMBER})\)(?:; |$)")
 _AGENT = re.compile(

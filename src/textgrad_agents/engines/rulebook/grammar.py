@@ -3,9 +3,9 @@
     When CLAUSE[ and CLAUSE …], ACTION.
     Otherwise, ACTION.
 
-A rule is a sentence of its own. It applies when all its clauses are among the clauses of the situation; of those that
-apply, the one with the most clauses counts, and of equals the first. Actions are written with spaces or underscores.
-Case does not matter. Everything else is prose: kept, and without effect.
+A rule is a sentence of its own; at the end of a line its full stop may be missing. It applies when all its clauses are
+among the clauses of the situation; of those that apply, the one with the most clauses counts, and of equals the first.
+Actions are written with spaces or underscores. Case does not matter. Everything else is prose: kept, and without effect.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from textgrad_agents.engines.rulebook.evidence import Clauses, split_clauses
 
 _RULE = re.compile(
-    r"\b(?:When (?P<when>(?:(?![.!?]\s)[^\n])+?)|Otherwise), (?P<action>\w[\w -]{0,60})\.(?=[\s)\"']|$)",
-    re.IGNORECASE,
+    r"\b(?:When (?P<when>(?:(?![.!?]\s)[^\n])+?)|Otherwise), (?P<action>\w[\w -]{0,60})(?:\.(?=[\s)\"']|$)|$)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _BULLET = re.compile(r"[-*•\s]*(?:[0-9]+[.)])?\s*")
 

@@ -16,9 +16,9 @@ from textgrad_agents.engines.rulebook.evidence import Clauses, Gain, SituationRo
 from textgrad_agents.engines.rulebook.grammar import Rule, action_key, rule_for
 
 LEAD = 1.5
-"""Standard errors by which an action must lead to make a rule or to replace its action."""
-EXCEPTION = 2.5
-"""Standard errors by which an action must lead to make an exception from a more general rule."""
+"""Standard errors by which an action must lead to become the rule for a condition of one clause (or of none)."""
+LEAD_IN_DETAIL = 2.5
+"""The same for a condition of several clauses: there are many of these, so chance would make rules of some."""
 LEAST = 10
 """Fewest decisions on either side of a comparison."""
 
@@ -73,30 +73,31 @@ def best_action(rows: Sequence[SituationRow], rival: str | None = None) -> Compa
 
 
 def improve(rules: Sequence[Rule], rows: Sequence[SituationRow]) -> Improvement:
-    """What the evidence gives reason to change, from the most general condition to the most specific."""
+    """What the evidence gives reason to change, from the most general condition to the most specific.
+
+    A rule whose action does not occur in the evidence counts as prose: it may be no rule at all.
+    """
+    rows = [_with_keys(row) for row in rows]
+    actions = {action for row in rows for action in row.gains}
     slots: list[Rule | None] = list(rules)
     reasons: list[str] = []
-    rows = [_with_keys(row) for row in rows]
     for condition in _conditions(rows):
-        present = [rule for rule in slots if rule is not None]
+        present = [rule for rule in slots if rule and rule.action in actions]
         acting = rule_for(present, condition)
-        own = acting is not None and acting.is_for(condition)
         under = [row for row in rows if _is_under(row, condition) and rule_for(present, row.clauses) is acting]
         best = best_action(under, acting.action if acting else None)
-        if best is None or best.lead < (LEAD if len(condition) <= 1 else EXCEPTION):
+        if best is None or best.lead < (LEAD if len(condition) <= 1 else LEAD_IN_DETAIL):
             continue
-        new = Rule(acting.clauses if acting and own else condition, best.action)
-        if own:
-            slots = [new if rule is acting else rule for rule in slots]
-        else:
-            slots.append(new)
+        new = Rule(condition, best.action)
+        place = next((i for i, rule in enumerate(slots) if rule and rule.is_for(condition)), len(slots))
+        slots[place : place + 1] = [new]
         rival = acting.action.replace("_", " ") if acting else "the other actions"
         reasons.append(
             f"{new} It came before {best.difference:.3g} more reward per cycle than {rival} "
             f"({best.decisions} decisions, {best.lead:.1f} standard errors)."
         )
     if reasons:
-        _drop_superfluous(slots, reasons)
+        _drop_superfluous(slots, reasons, actions)
     known = len(rules)
     return Improvement(tuple(slots[:known]), tuple(rule for rule in slots[known:] if rule), tuple(reasons))
 
@@ -124,12 +125,12 @@ def _merged(row: SituationRow, actions: Collection[str]) -> Gain:
     return merge([row.gains[action] for action in actions if action in row.gains])
 
 
-def _drop_superfluous(slots: list[Rule | None], reasons: list[str]) -> None:
+def _drop_superfluous(slots: list[Rule | None], reasons: list[str], actions: Collection[str]) -> None:
     """Take out rules that say what a more general rule says as well."""
     for place, rule in enumerate(slots):
-        if rule is None:
+        if rule is None or rule.action not in actions:
             continue
-        others = [one for one in slots if one is not None and one is not rule]
+        others = [one for one in slots if one and one is not rule and one.action in actions]
         general = rule_for(others, rule.clauses)
         if general is not None and general.action == rule.action and len(general.clauses) < len(rule.clauses):
             slots[place] = None

@@ -52,7 +52,8 @@ def _data(request: str) -> dict[str, Any]:
 def _improved(value: str, role: str, feedback: list[str]) -> tuple[str, str]:
     """The new value and the reasons for it."""
     tables = [table for text in feedback for table in read_tables(text)]
-    mine = [table for table in tables if set(table.agents) & set(re.findall(r"[\w-]+", role))]
+    named = set(re.split(r"[\s,;:()\"']+", role))
+    mine = [table for table in tables if set(table.agents) & named]
     result = improve(read_rules(value), pool(mine or tables))
     if not result.reasons:
         return value, "The feedback gives no reason to change a rule."

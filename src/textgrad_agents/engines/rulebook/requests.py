@@ -25,15 +25,14 @@ def answer_format(messages: Sequence[Message]) -> str | None:
 
 
 def section(text: str, heading: str) -> str:
-    """The text under ``## heading`` up to the answer format, or else to the next heading; "" if there is none."""
-    start = text.find(f"## {heading}\n")
-    if start < 0 or (start > 0 and text[start - 1] != "\n"):
+    """The text under ``## heading`` up to the last answer format, or else to the next heading; "" if there is none."""
+    found = re.search(rf"^## {re.escape(heading)}[ \t]*\n", text, re.MULTILINE)
+    if found is None:
         return ""
-    start += len(heading) + 4
-    end = -1 if heading.startswith("Answer format") else text.rfind(f"\n{_ANSWER}", start - 1)
+    end = text.rfind(f"\n{_ANSWER}", found.end() - 1)
     if end < 0:
-        end = text.find("\n## ", start - 1)
-    return text[start : end if end >= 0 else len(text)]
+        end = text.find("\n## ", found.end() - 1)
+    return text[found.end() : end if end >= 0 else len(text)]
 
 
 def named(text: str, label: str) -> str | None:

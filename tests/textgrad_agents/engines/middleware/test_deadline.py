@@ -42,7 +42,7 @@ def test_a_call_ends_in_time() -> None:
 def test_tries_and_pauses_count() -> None:
     down = EngineError("down", transient=True)
     engine = Deadline(Retried(ScriptedEngine([down] * 8), first_wait=0.05), 0.3)
-    with pytest.raises(EngineError, match="down|no answer within"):
+    with pytest.raises(EngineError, match=r"down|no answer within"):
         asyncio.run(engine.generate([user("x")]))
 
 
