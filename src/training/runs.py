@@ -143,6 +143,8 @@ class RunFolder:
                 f"experiment {path.name} cannot go on: its journal {path / JOURNAL} is missing, and with it what models"
                 " said; restore the file, or start the experiment anew with --overwrite"
             )
+        for unfinished in path.rglob(".*.part"):  # a writer was killed
+            unfinished.unlink()
         start = mine.start_iteration if stored is None else min(stored.config.start_iteration, mine.start_iteration)
         begun = mine.replaced(start_iteration=start)
         begun.to_json(path / "config.json")

@@ -110,7 +110,9 @@ def run(request: dict, report: int) -> None:
     writes = Writes(request.get("kill_at"))
     writes.watch()
     os.fsync = lambda handle: None  # a process that is killed loses nothing that it has written
-    with MonteCarloTrainer(config(folder, request["settings"]), engines=Engines.single(Paid(folder / "paid.log"))) as one:
+    with MonteCarloTrainer(
+        config(folder, request["settings"]), engines=Engines.single(Paid(folder / "paid.log"))
+    ) as one:
         one.train_full()
     os.write(report, str(writes.count).encode())
 

@@ -1,0 +1,184 @@
+"""Runs that are killed go on as if nothing had happened: no reply lost or paid for twice, the same bytes at the end."""
+
+import json
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+import pytest
+
+KILLABLE = Path(__file__).parents[1] / "support" / "killable.py"
+SETTINGS = {"seed": 2, "environment": {"name": "lamps", "num_agents": 2, "max_cycles": 4}}
+UNDER_WAY = 4
+"""Calls that are under way at once: two episodes, or a pair of them, with two agents each."""
+
+
+@dataclass
+class Run:
+    """A run in a folder of its own, started as often as it takes."""
+
+    folder: Path
+    starter: subprocess.Popen = field(repr=False)
+
+    @property
+    def tree(self):
+        return self.folder / "experiments" / "run"
+
+    def start(self, **how):
+        self.folder.mkdir(exist_ok=True)
+        request = {"folder": str(self.folder), "settings": SETTINGS, **how}
+        self.starter.stdin.write(json.dumps(request) + "\n")
+        self.starter.stdin.flush()
+        outcome = json.loads(self.starter.stdout.readline())
+        assert outcome["killed"] or outcome["code"] == 0
+        return outcome
+
+    def paid(self):
+        """The calls that were paid for, as often as they were: (role, hash of the request)."""
+        log = self.folder / "paid.log"
+        return [tuple(line.split()) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def recorded(self):
+        """Keys of the calls in the journal."""
+        path = self.tree / "journal.sqlite"
+        if not path.exists():
+            return set()
+        connection = sqlite3.connect(path)
+        try:
+            return {key for (key,) in connection.execute("SELECT key FROM calls")}
+        except sqlite3.OperationalError:  # it was killed before it made its tables
+            return set()
+        finally:
+            connection.close()
+
+    def files(self):
+        """What the run left: every file but the journal, the account and the log of events."""
+        files = {
+            path.relative_to(self.folder).as_posix(): path.read_bytes()
+            for path in self.folder.rglob("*")
+            if path.is_file() and not re.match(r"(journal|budget)\.|events\.|paid\.|\.lock|\.holder", path.name)
+        }
+        config = files["experiments/run/config.json"]
+        files["experiments/run/config.json"] = config.replace(str(self.folder).encode(), b"FOLDER")
+        files["policy.json"] = re.sub(rb'"timestamp": "[^"]*"', b"", files["policy.json"])
+        return files
+
+    def timestamps(self):
+        file = json.loads((self.folder / "policy.json").read_text())
+        return {name: version["timestamp"] for name, version in file["policies"].items()}
+
+
+def keys(call):
+    """The keys that the journal may have a call under, by the iteration that made it."""
+    role, request = call
+    return {
+        blake2b(f"iteration {i}\0{role}\0{0}\0".encode() + bytes.fromhex(request), digest_size=16).digest()
+        for i in range(3)
+    }
+
+
+@pytest.fixture(scope="module")
+def starter():
+    process = subprocess.Popen(
+        [sys.executable, str(KILLABLE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    yield process
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def whole(starter, tmp_path_factory):
+    """The run that nobody killed, and how it went."""
+    run = Run(tmp_path_factory.mktemp("whole"), starter)
+    outcome = run.start()
+    return run, outcome
+
+
+def check(run, whole, kills):
+    """The run ended as the one that nobody killed, and paid for nothing else."""
+    assert run.files() == whole.files()
+    assert run.recorded() == whole.recorded()
+    paid, once = Counter(run.paid()), Counter(whole.paid())
+    assert paid.keys() == once.keys()
+    assert (paid - once).total() <= UNDER_WAY * kills
+
+
+def kill_at_random(starter, whole, folder, kills, seed):
+    """Kill runs until they were killed so often in all, each until it is finished; returns calls paid for twice."""
+    moments = random.Random(seed)
+    reference, outcome = whole
+    done = number = twice = 0
+    while done < kills:
+        run = Run(folder / f"run_{number}", starter)
+        number += 1
+        here = 0
+        while True:
+            before, recorded = len(run.paid()), run.recorded()
+            last = done + here >= kills
+            killed = run.start(kill_after=None if last else moments.uniform(0, 0.7 * outcome["seconds"]))["killed"]
+            again = [call for call in run.paid()[before:] if keys(call) & recorded]
+            assert again == [], "a recorded call was paid for again"
+            assert run.recorded() >= recorded, "a recorded call was lost"
+            if not killed:
+                break
+            here += 1
+        check(run, reference, here)
+        done += here
+        twice += len(run.paid()) - len(reference.paid())
+    return twice
+
+
+def test_the_run_tries_all_that_matters(whole):
+    run, _ = whole
+    rows = json.loads((run.tree / "summary.json").read_text())
+    assert [row["accepted"] for row in rows] == [False, False, True]
+    assert all(row["by_role"]["actor"]["calls"] for row in rows)
+    assert sum(row["cost_usd"] for row in rows) > 0
+    states = [json.loads((run.tree / f"iteration_{i}/learners/textual.json").read_text()) for i in range(3)]
+    assert [len(state["optimizer"]["history"][0]["attempts"]) for state in states] == [1, 2, 2]
+    assert [len(state["gate"]) for state in states] == [1, 2, 3]
+    assert len(run.paid()) == len(set(run.paid())) == len(run.recorded())
+
+
+def test_killed_at_20_random_moments(starter, whole, tmp_path):
+    assert kill_at_random(starter, whole, tmp_path, 20, seed=1) <= 20 * UNDER_WAY
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_at_100_random_moments(starter, whole, tmp_path):
+    assert kill_at_random(starter, whole, tmp_path, 100, seed=2) <= 100 * UNDER_WAY
+
+
+def kill_between_writes(starter, whole, folder, moments):
+    reference, _ = whole
+    for moment in moments:
+        run = Run(folder / f"run_{moment}", starter)
+        assert run.start(kill_at=moment)["killed"], moment
+        recorded, stamped = run.recorded(), run.timestamps() if (run.folder / "policy.json").exists() else {}
+        before = len(run.paid())
+        run.start()
+        assert [call for call in run.paid()[before:] if keys(call) & recorded] == []
+        assert run.timestamps().items() >= stamped.items()
+        check(run, reference, 1)
+
+
+def test_killed_between_two_writes(starter, whole, tmp_path):
+    writes = whole[1]["writes"]
+    kill_between_writes(
+        starter, whole, tmp_path, [1, 2, *random.Random(3).sample(range(3, writes - 20), 8), writes - 20]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_between_many_writes(starter, whole, tmp_path):
+    writes = whole[1]["writes"]
+    kill_between_writes(starter, whole, tmp_path, random.Random(4).sample(range(1, writes - 20), 100))
