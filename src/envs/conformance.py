@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from envs.base import MultiAgentEnvironment, StepOutcome
+from envs.base import ActionSpace, MultiAgentEnvironment, StepOutcome
 from envs.registry import make
 from textgrad_agents.errors import ConfigError, EnvError
 
@@ -26,15 +26,14 @@ _Actions = dict[str, int | float]
 def check_environment(environment: MultiAgentEnvironment, *, seed: int = 0) -> None:
     """Play a few episodes and hold the environment to its contract.
 
-    Checked: the description; that actions offered can be read back; that the same seed and actions give the same
-    episode, observed or not, on this object and on one built from `parameters()`; observations, states and rewards in
-    every cycle; the end of an episode; and that misuse raises EnvError and changes nothing.
+    Checked: the description; that actions offered to an acting agent can be read back; that the same seed and actions
+    give the same episode, observed or not, on this object and on one built from `parameters()`; who acts, observations,
+    states and rewards in every cycle; the end of an episode; and that misuse raises EnvError and changes nothing.
 
     Raises:
         EnvError: a rule is broken; the message names it and what was seen.
     """
     _check_description(environment)
-    _check_action_space(environment)
     first = _play(environment, seed)
     _require(_play(environment, seed) == first, "the same seed and actions give the same episode")
     unseen = _play(environment, seed, observe=False)
@@ -56,8 +55,7 @@ def _check_description(environment: MultiAgentEnvironment) -> None:
     _require(environment.max_cycles >= 1, "an episode has at least one cycle", environment.max_cycles)
 
 
-def _check_action_space(environment: MultiAgentEnvironment) -> None:
-    space = environment.action_space
+def _check_actions(space: ActionSpace) -> None:
     _require(bool(space.choices), "the action space names at least one action")
     description = space.describe()
     for name, value in space.choices.items():
@@ -77,8 +75,10 @@ def _play(environment: MultiAgentEnvironment, seed: int, *, observe: bool = True
     environment.reset(seed)
     chance = random.Random(seed)
     cycles: list[tuple[Any, ...]] = []
+    known: dict[str, ActionSpace] = {}  # action spaces that are checked, by what they offer
     while True:
         seen = _look(environment) if observe else ()
+        _check_acting(environment, known)
         outcome = environment.step(_random_actions(environment, chance))
         _check_outcome(environment, outcome)
         cycles.append((*seen, outcome))
@@ -87,8 +87,19 @@ def _play(environment: MultiAgentEnvironment, seed: int, *, observe: bool = True
         _require(len(cycles) < environment.max_cycles, "an episode is truncated after max_cycles", len(cycles))
 
 
+def _check_acting(environment: MultiAgentEnvironment, known: dict[str, ActionSpace]) -> None:
+    acting = environment.acting_agents
+    in_order = tuple(agent for agent in environment.agents if agent in acting)
+    _require(bool(acting) and acting == in_order, "in every cycle some of the agents act, named in their order", acting)
+    for agent in acting:
+        space = environment.action_space_of(agent)
+        if space.describe() not in known:
+            _check_actions(space)
+            known[space.describe()] = space
+
+
 def _look(environment: MultiAgentEnvironment) -> tuple[Any, ...]:
-    texts = tuple(environment.observe(agent) for agent in environment.agents)
+    texts = tuple(environment.observe(agent) for agent in environment.acting_agents)
     _require(all(text.strip() for text in texts), "every observation says something", texts)
     words, state = environment.describe_state(), environment.global_state()
     _require(bool(words.strip()), "describe_state() says something")
@@ -117,25 +128,27 @@ def _build_twin(environment: MultiAgentEnvironment) -> MultiAgentEnvironment:
 
 
 def _check_before_reset(environment: MultiAgentEnvironment) -> None:
-    agent, actions = environment.agents[0], _random_actions(environment, random.Random(0))
+    agent = environment.agents[0]
     _refuses("observe before the first reset", lambda: environment.observe(agent))
     _refuses("describe the state before the first reset", environment.describe_state)
     _refuses("give the state before the first reset", environment.global_state)
-    _refuses("step before the first reset", lambda: environment.step(actions))
+    _refuses("step before the first reset", lambda: environment.step(dict.fromkeys(environment.agents, 0)))
 
 
 def _check_misuse(environment: MultiAgentEnvironment, seed: int) -> None:
-    actions = _random_actions(environment, random.Random(seed))
-    _refuses("step after the end of the episode", lambda: environment.step(actions))
+    _refuses("step after the end of the episode", lambda: environment.step(dict.fromkeys(environment.agents, 0)))
     environment.reset(seed)
     before = _look(environment)
-    some = dict(list(actions.items())[1:])
+    actions = _random_actions(environment, random.Random(seed))
+    first, *others = actions
+    some = {agent: actions[agent] for agent in others}
     _refuses("observe an unknown agent", lambda: environment.observe("nobody"))
-    _refuses("step without an action for every agent", lambda: environment.step(some))
-    _refuses(
-        "step with an action that is no number", lambda: environment.step({**actions, environment.agents[0]: math.nan})
-    )
+    _refuses("step without an action for every acting agent", lambda: environment.step(some))
+    _refuses("step with an action that is no number", lambda: environment.step({**actions, first: math.nan}))
     _refuses("step with an unknown agent", lambda: environment.step({**some, "nobody": 0}))
+    idle = [agent for agent in environment.agents if agent not in actions]
+    if idle:
+        _refuses("step with an agent that does not act", lambda: environment.step({**actions, idle[0]: 0}))
     _require(_look(environment) == before, "a refused call changes nothing")
 
 
@@ -151,8 +164,10 @@ def _refuses(what: str, call: Callable[[], object]) -> None:
 
 
 def _random_actions(environment: MultiAgentEnvironment, chance: random.Random) -> _Actions:
-    values = list(environment.action_space.choices.values())
-    return {agent: chance.choice(values) for agent in environment.agents}
+    return {
+        agent: chance.choice(list(environment.action_space_of(agent).choices.values()))
+        for agent in environment.acting_agents
+    }
 
 
 _NOTHING = object()

@@ -92,6 +92,7 @@ MULTI_AGENT_REGISTRY = Registry(
     "textgrad_agents.multi_agent_environments",
     {
         "lamps": "envs.lamps:LampsEnvironment",
+        "pettingzoo": "envs.multi_agent.environment:PettingZooEnvironment",
         "pistonball": "envs.pistonball.environment:PistonballEnvironment",
     },
 )
