@@ -1,8 +1,8 @@
 """Runs that are killed: a process that has imported everything and forks a child for each run.
 
 Reads one request per line from stdin, a JSON object: `folder` (where the run lives), `settings` (of its config) and
-either `kill_after` (seconds) or `kill_at` (the number of a write, before or after which the child kills itself). Answers
-with a line: `{"killed": bool, "code": int, "seconds": float, "writes": int}`.
+either `kill_after` (seconds) or `kill_at` (number of the moment, counted before and after each write, at which the
+child kills itself). Answers with a line: `{"killed": bool, "code": int, "seconds": float, "writes": int}`.
 
 The run's engine is one that costs money: every call is a line in `paid.log`, written before the answer is thought of.
 """
@@ -30,7 +30,6 @@ from textgrad_agents.engines.middleware.cache import request_key
 from textgrad_agents.messages import Completion
 from training import MonteCarloTrainer, TrainingConfig
 from training.engines import Engines
-
 
 RULE = "When the lamp on my {lit} is lit, press {pressed}."
 
@@ -144,6 +143,8 @@ def serve(request: dict) -> dict:
 
 
 if __name__ == "__main__":
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     for line in sys.stdin:
-        print(json.dumps(serve(json.loads(line))), flush=True)
+        sys.stdout.write(f"{json.dumps(serve(json.loads(line)))}\n")
+        sys.stdout.flush()
