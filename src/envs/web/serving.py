@@ -25,11 +25,13 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         ConfigError: the address cannot be used.
     """
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"a port is a number from 0 to 65535, not {port}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host.strip("[]"), port), family=family)
-    except (OSError, OverflowError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
+    except OSError as error:
+        reason = error.strerror or error
         raise ConfigError(
             f"{host} port {port} cannot be used ({reason}); choose another, or 0 for a free one"
         ) from None
