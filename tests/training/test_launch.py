@@ -122,6 +122,12 @@ WRONG = {
     "--policy_path two.json": "policy file two.json is for 2 agents",
     "--config wrong.json": "config file wrong.json",
     "--experiments_dir file.txt": "cannot be written",
+    "--budget_usd 0": "a budget must be a number above 0, got usd=0.0",
+    "--budget_usd nan": "a budget must be a number above 0, got usd=nan",
+    "--max_calls -1": "a budget must be a number above 0, got calls=-1",
+    "--max_hours inf": "a budget must be a number above 0, got hours=inf",
+    "--budget_usd 5 --model foo --base_url http://127.0.0.1:1/v1": "the price of foo is not known",
+    "--dry_run --model gpt-4o-mni": "the nearest names are gpt-4o-mini",
 }
 
 
@@ -144,6 +150,49 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing_behind(run, tmp_path, flag
     assert "Traceback" not in out + err
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(given)
     assert all((tmp_path / name).read_text() == text for name, text in given.items())
+
+
+def test_a_limit_stops_with_a_code_of_its_own_and_the_same_command_goes_on(run):
+    code, out, _ = run(*SMALL, "--max_calls", 20)
+    assert code == 3
+    assert "the budget of 20 calls is spent" in out
+    assert "To go on: python src/train_pistonball.py --config experiments/pistonball_exp/config.json" in out
+    assert "20 calls" in out
+    code, out, _ = run(*SMALL)
+    assert code == 0
+    run(*SMALL, "--exp_name", "whole", "--policy_path", "whole.json")
+    stopped, whole = (
+        json.loads(Path(f"experiments/{name}/summary.json").read_text()) for name in ("pistonball_exp", "whole")
+    )
+    assert stopped == whole
+
+
+def test_an_evaluation_keeps_limits_too(run):
+    run(*SMALL)
+    code, _, err = run("--evaluate", 3, "--num_pistons", 3, "--max_cycles", 8, "--no-save_gif", "--max_calls", 5)
+    assert code == 3
+    assert err.startswith("error: the budget of 5 calls is spent")
+
+
+def test_a_dry_run_needs_no_key_and_leaves_nothing(run, tmp_path):
+    code, out, err = run(*SMALL, "--model", "gpt-4o-mini", "--dry_run")
+    assert (code, err) == (0, "")
+    assert "at most, for 2 iterations" in out
+    assert "in all 1," in out
+    assert "$" in out
+    assert list(tmp_path.iterdir()) == []
+    code, out, _ = run(*SMALL, "--model", "foo", "--base_url", "http://127.0.0.1:1/v1", "--dry_run")
+    assert code == 0
+    assert "calls, price unknown" in out
+    assert run("--agent_type", "rule", "--dry_run")[0] == 0
+
+
+def test_a_dry_run_leaves_out_what_is_finished(run):
+    run(*SMALL)
+    assert "at most, for 0 iterations" in run(*SMALL, "--dry_run")[1]
+    assert "at most, for 2 iterations" in run(*SMALL, "--num_iterations", 4, "--dry_run")[1]
+    assert "at most, for 2 iterations" in run(*SMALL, "--dry_run", "--overwrite")[1]
+    assert "at most, for 2 iterations" in run(*SMALL, "--dry_run", "--seed", 1)[1]
 
 
 def start(folder):

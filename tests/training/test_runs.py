@@ -253,6 +253,44 @@ def test_of_many_starts_at_once_one_wins_and_its_death_frees_the_folder(writers:
     assert visit(exp_name="mine") == ("mine", True)
 
 
+FIFTY_WRITERS = """
+import os, sys, time
+from training.config import TrainingConfig
+from training.runs import RunFolder
+waiting, go = os.pipe()
+children = []
+for _ in range(50):
+    child = os.fork()
+    if child == 0:
+        os.close(go)
+        os.read(waiting, 1)
+        try:
+            run = RunFolder.open(TrainingConfig(environment="lamps", exp_name="mine"))
+        except Exception as error:
+            os.write(1, f"{type(error).__name__} {error}\\n".encode())
+        else:
+            os.write(1, b"won\\n")
+            sys.stdin.readline()
+        os._exit(0)
+    children.append(child)
+os.close(go)
+for child in children:
+    os.waitpid(child, 0)
+"""
+
+
+def test_of_fifty_starts_at_once_exactly_one_wins() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", FIFTY_WRITERS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    said = [process.stdout.readline().strip() for _ in range(50)]
+    process.communicate("")
+    losers = [line for line in said if line != "won"]
+    assert len(losers) == 49
+    assert [line for line in losers if not line.startswith("ConfigError experiment mine is in use by")] == []
+
+
 # -- what is in it -------------------------------------------------------------------------------------------------
 
 
