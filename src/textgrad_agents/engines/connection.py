@@ -8,6 +8,7 @@ server.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +43,7 @@ def connect(config: LLMConfig) -> Connection:
 
     from textgrad_agents.engines.bodies import bound
 
+    _hush()
     http_client = openai.DefaultAsyncHttpxClient(
         follow_redirects=False,
         limits=httpx2.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=_MOST_CONNECTIONS),
@@ -57,6 +59,16 @@ def connect(config: LLMConfig) -> Connection:
     with contextlib.suppress(StopIteration):
         keeper.__anext__().send(None)  # up to its yield, where nothing is awaited
     return Connection(client, keeper)
+
+
+def _hush() -> None:
+    """Keep the HTTP library from writing into a debug log what servers send, which may hold a key.
+
+    Who sets the level of its logger has asked for it and gets it.
+    """
+    logger = logging.getLogger("httpcore2")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
 
 
 async def _close_with_loop(client: AsyncOpenAI) -> AsyncGenerator[None]:
