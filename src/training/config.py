@@ -35,7 +35,8 @@ _KINDS = {kind.model_fields["name"].default: kind for kind in ENVIRONMENTS}
 _FLAT = ("continuous", *{name: 0 for kind in ENVIRONMENTS for name in kind.model_fields if name != "name"})
 _PLACES = {"exp_name", "experiments_dir", "policy_path"}
 _NOT_THE_RUN = _PLACES | {"num_iterations", "start_iteration", "log_level", "concurrency", "save_gif"}
-_NOT_THE_MODEL = PRICES | {"name", "base_url", "api_key_env_var", "timeout"}
+_RATES = {"requests_per_minute", "tokens_per_minute"}
+_NOT_THE_MODEL = PRICES | _RATES | {"name", "base_url", "api_key_env_var", "timeout", "stream"}
 
 
 class Difference(NamedTuple):
@@ -72,6 +73,9 @@ class TrainingConfig(BaseModel):
     episode_llm_config: Annotated[Model, Field(description="model of the actors, if it is another")] = None
     textgrad_llm_config: Annotated[Model, Field(description="model of critic and optimizer, if it is another")] = None
     exploration: Annotated[Number, Field(ge=0, le=2, description="temperature of actors while collecting")] = 0.15
+    decision_interval: Annotated[
+        Count, Field(description="agents decide in every so many cycles and repeat their action in between")
+    ] = 1
     gate: Annotated[
         Literal["sequential", "mean", "none"], Field(description="how a new policy has to prove itself")
     ] = "sequential"
@@ -138,6 +142,13 @@ class TrainingConfig(BaseModel):
                 f"start_iteration {self.start_iteration} must be below num_iterations {self.num_iterations}; "
                 "raise num_iterations to go on further"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _name_run(self) -> Self:
+        """A run that nobody named is called by what it plays."""
+        if "exp_name" not in self.model_fields_set:
+            object.__setattr__(self, "exp_name", self.environment.run_name)  # not set by anybody, so not in fields_set
         return self
 
     @property
