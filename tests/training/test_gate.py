@@ -85,6 +85,26 @@ def test_evidence_about_the_same_pair_of_teams_is_carried_on(tmp_path):
     assert len(later["pairs"]) < 12
 
 
+def test_a_gate_that_goes_on_from_a_state_decides_as_the_one_that_it_is_of(tmp_path):
+    one, other = Table(tmp_path / "one"), Table(tmp_path / "other")
+    one.judge(GOOD, SAME, 0)
+    other.gate.restore(json.loads(json.dumps(one.gate.state())))
+    assert one.judge(GOOD, SAME, 1) == other.judge(GOOD, SAME, 1)
+    assert one.record(1) == other.record(1)
+    assert other.record(1)["pairs_before"] > 0
+    assert one.gate.state() == other.gate.state()
+
+
+def test_a_decision_that_was_broken_off_leaves_no_evidence(tmp_path):
+    def stop(row):
+        raise KeyboardInterrupt
+
+    table = Table(tmp_path, done=stop)
+    with pytest.raises(KeyboardInterrupt):
+        table.judge(GOOD, SAME)
+    assert table.gate.state() == []
+
+
 def test_a_gate_that_could_accept_nothing_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"gate_episodes 4 are too few for alpha 0\.05: .* at least 5"):
         Table(tmp_path, max_pairs=4)

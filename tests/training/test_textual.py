@@ -10,7 +10,7 @@ from envs.lamps import LampsEnvironment
 from textgrad_agents.engines import Meter, Metered, ScriptedEngine
 from textgrad_agents.errors import EngineAccessError, EngineReplyError, FileFormatError
 from training.acting import LanguageTeam
-from training.gate import AlwaysAccept
+from training.gate import AlwaysAccept, PairedGate
 from training.paradigms import ParadigmEvaluator
 from training.rollout import rollout
 from training.textual import TextualLearner, Verdict
@@ -211,3 +211,59 @@ def test_saved_and_loaded(tmp_path):
     assert other.learner.policies == team.learner.policies
     with pytest.raises(FileFormatError, match="a text for each of"):
         Team("central_credit", keepers=2).learner.load(tmp_path)
+
+
+class Counts:
+    """A gate that takes nothing and counts how often it was asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    async def judge(self, incumbent, candidate, iteration):
+        self.asked += 1
+        return Verdict(False, f"refusal number {self.asked}")
+
+    def state(self):
+        return [self.asked]
+
+    def restore(self, state):
+        [self.asked] = state
+
+
+def test_a_learner_that_was_loaded_asks_what_the_saved_one_would_have_asked(tmp_path):
+    one = Team("central_credit", gate=Counts())
+    for _ in range(3):
+        one.update()
+    one.learner.save(tmp_path)
+    other = Team("central_credit", gate=Counts())
+    other.learner.load(tmp_path)
+    before = len(one.optimizer.calls)
+    assert one.update().notes == other.update().notes
+    assert one.optimizer.calls[before:] == other.optimizer.calls
+    shown = json_block(other.optimizer.calls[0].messages)["history"]
+    assert [entry["outcome"] for entry in shown] == [f"not taken: refusal number {i}" for i in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: state["optimizer"].pop("history"),
+        lambda state: state["optimizer"]["history"].pop(),
+        lambda state: state["optimizer"]["history"][0].update(length="many"),
+        lambda state: state["optimizer"]["history"][0].update(attempts=[{"old": "x"}]),
+        lambda state: state.update(gate=[{"incumbent": "a"}]),
+        lambda state: state.update(optimizer=None),
+        lambda state: state.pop("gate"),
+        lambda state: state.update(policies={}),
+    ],
+)
+def test_a_damaged_state_is_named_with_the_way_out(tmp_path, damage):
+    team = Team("central_credit")
+    team.update()
+    team.learner.save(tmp_path)
+    state = json.loads((tmp_path / "textual.json").read_text())
+    damage(state)
+    (tmp_path / "textual.json").write_text(json.dumps(state))
+    gate = PairedGate(None, None, max_pairs=5, alpha=0.05, sequential=True)
+    with pytest.raises(FileFormatError, match=r"learner state .*textual\.json.*textgrad-agents rebuild"):
+        Team("central_credit", gate=gate).learner.load(tmp_path)

@@ -513,6 +513,39 @@ def test_the_sync_door_opens_inside_a_running_loop_but_not_on_the_portal() -> No
             session.portal.run(notebook_cell())
 
 
+def test_an_optimizer_with_the_state_of_another_asks_what_that_one_would_have_asked() -> None:
+    def make() -> tuple[TextualGradientDescent, ScriptedEngine, Variable[str]]:
+        engine, prompt = answering(lambda data: f"{data['value']}!"), parameter("old")
+        return TGD([prompt], engine=engine, gradient_memory=2, momentum=2, seed=1), engine, prompt
+
+    def advance(optimizer: TextualGradientDescent, prompt: Variable[str], number: int) -> None:
+        optimizer.zero_grad()
+        prompt.add_gradient(Gradient(f"feedback {number}"))
+        proposals = asyncio.run(optimizer.propose())
+        optimizer.reject(proposals, "worse") if number % 2 else optimizer.apply(proposals)
+
+    one, engine, prompt = make()
+    for number in range(4):
+        advance(one, prompt, number)
+    other, other_engine, other_prompt = make()
+    other.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    other_prompt.value = prompt.value
+    assert other.state_dict() == one.state_dict()
+    before = len(engine.calls)
+    for number in (4, 5):
+        advance(one, prompt, number)
+        advance(other, other_prompt, number)
+    assert other_engine.calls == engine.calls[before:]
+    assert len(data_of(other_engine.calls[0].messages)["history"]) == 4
+    assert other.state_dict() == one.state_dict()
+
+
+def test_a_state_of_other_parameters_is_refused() -> None:
+    state = TGD([parameter(name="a"), parameter(name="b")]).state_dict()
+    with pytest.raises(ValueError, match="argument 2 is longer"):
+        TGD([parameter()]).load_state_dict(state)
+
+
 def test_what_cannot_be_optimized_is_refused_in_words() -> None:
     engine = answering(lambda data: "new")
     fixed = Variable("x", role_description="fixed", requires_grad=False)
