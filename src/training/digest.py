@@ -38,8 +38,8 @@ Decisions of agents of the same role are counted together."""
 
 _OWN_LEGEND = """### What followed which action
 Counted over all decisions. The number after an action is its gain: what the agent itself earned per decision over
-{window}, minus the agent's own mean; then the number of such decisions and the spread (standard deviation) of their
-gains. Decisions of agents of the same role are counted together."""
+{window}, minus what its reward just before let expect; then the number of such decisions and the spread (standard
+deviation) of their gains. Decisions of agents of the same role are counted together."""
 
 _AGENT_LEGEND = """### What each agent's choices were worth
 By the table of its role: the mean gain of the actions that it chose, compared with choosing blindly among the actions
@@ -120,7 +120,7 @@ def _decided(steps: Sequence[Step], shared: NDArray[np.float64] | None, window: 
     Where only some steps tell what was observed, the others were none: the last action went on.
     """
     if shared is None:
-        gains = _gains(np.array([step.reward or 0.0 for step in steps], dtype=np.float64), window).tolist()
+        gains = _own_gains(np.array([step.reward or 0.0 for step in steps], dtype=np.float64), window).tolist()
     else:
         steps = [step for step in steps if step.timestep < len(shared)]
         gains = shared[[step.timestep for step in steps]].tolist()
@@ -191,13 +191,33 @@ class _Counted:
 
 def _gains(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     """`(T,)`: mean reward of the `window` cycles from each on (fewer at the end), minus the episode's mean."""
-    length = len(rewards)
-    if not length:
+    if not len(rewards):
         return rewards
+    return _following(rewards, window) - np.cumsum(rewards)[-1] / len(rewards)
+
+
+def _own_gains(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """`(T,)`: mean reward of the `window` decisions from each on, minus what the reward before it let expect.
+
+    That is the straight line of least squares through all decisions of the agent. Where rewards show how things stand
+    (a distance that is left), what was so before would drown what the decision changed; where they do not, the line is
+    flat and this is minus the mean.
+    """
+    if len(rewards) < 2:
+        return np.zeros_like(rewards)
+    following = _following(rewards, window)
+    before = np.concatenate([[rewards[:-1].mean()], rewards[:-1]])
+    before -= before.mean()
+    slope = before @ following / square if (square := before @ before) > 0 else 0.0
+    return following - following.mean() - slope * before
+
+
+def _following(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """`(T,)`: mean reward of the `window` cycles from each on (fewer at the end)."""
     sums = np.concatenate([[0.0], np.cumsum(rewards)])
-    starts = np.arange(length)
-    ends = np.minimum(starts + window, length)
-    return (sums[ends] - sums[starts]) / (ends - starts) - sums[-1] / length
+    starts = np.arange(len(rewards))
+    ends = np.minimum(starts + window, len(rewards))
+    return (sums[ends] - sums[starts]) / (ends - starts)
 
 
 def narrative(episode: Episode, every: int = EVERY) -> str:
