@@ -78,13 +78,23 @@ ENV_REGISTRY = Registry(
     "environment of one agent",
     "Environment.from_name",
     "textgrad_agents.environments",
-    {"dummy": "envs.dummy:DummyEnv"},
+    {
+        "calculator": "envs.math_tasks:CalculatorEnv",
+        "dummy": "envs.dummy:DummyEnv",
+        "hotpotqa": "envs.hotpotqa:HotPotQAEnv",
+    },
 )
 TASK_DATASET_REGISTRY = Registry(
     "dataset",
     "TaskDataset.from_name",
     "textgrad_agents.datasets",
-    {"dummy": "envs.dummy:DummyTaskDataset"},
+    {
+        "arithmetic": "envs.math_tasks:ArithmeticDataset",
+        "dummy": "envs.dummy:DummyTaskDataset",
+        "gsm8k": "envs.math_tasks:GSM8kDataset",
+        "hotpotqa": "envs.hotpotqa:HotPotQADataset",
+        "word_problems": "envs.math_tasks:WordProblemDataset",
+    },
 )
 MULTI_AGENT_REGISTRY = Registry(
     "environment of several agents",
