@@ -120,7 +120,7 @@ class CalculatorEnv(Environment[CalculatorState]):
             expr: Numbers with + - * / // % ** and parentheses, and the functions abs, round, min, max and sum.
         """
         self.state.ran += 1
-        if self.state.done:
+        if self.state.answer is not None:
             return OVER
         try:
             value = calculate(expr)
@@ -137,7 +137,7 @@ class CalculatorEnv(Environment[CalculatorState]):
             answer: The answer, a number such as 1234.5 or 3/4 without words or units.
         """
         self.state.ran += 1
-        if self.state.done:  # the first answer counts, however many are submitted at once
+        if self.state.answer is not None:  # the first one counts, however many are submitted at once
             return OVER
         self.state.done = True
         self.state.answer = answer

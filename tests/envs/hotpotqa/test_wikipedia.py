@@ -156,8 +156,7 @@ def test_a_wiki_that_does_not_answer() -> None:
                 await asyncio.sleep(0.5)
             await super().__call__(scope, receive, send)
 
-    with serving(Slow()) as url:
-        with pytest.raises(EnvError, match=r"no answer within 0\.1 s"):
-            find(WikipediaPages(url, timeout=0.1), "Bridge")
+    with serving(Slow()) as url, pytest.raises(EnvError, match=r"no answer within 0\.1 s"):
+        find(WikipediaPages(url, timeout=0.1), "Bridge")
     with pytest.raises(EnvError, match=r"cannot be asked .*; pages may also come from a folder"):
         find(WikipediaPages(url), "Bridge")

@@ -1,0 +1,3 @@
+from envs.dataset_server import StepRequest, TaskDatasetServer
+
+__all__ = ["StepRequest", "TaskDatasetServer"]

@@ -1,0 +1,3 @@
+from envs.tool_server import make_tool_server
+
+__all__ = ["make_tool_server"]

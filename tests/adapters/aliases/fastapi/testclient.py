@@ -1,0 +1,3 @@
+from starlette.testclient import TestClient
+
+__all__ = ["TestClient"]

@@ -1,0 +1,3 @@
+from httpx2 import ASGITransport, AsyncClient
+
+__all__ = ["ASGITransport", "AsyncClient"]
