@@ -32,9 +32,9 @@ EVERY = 10
 WINDOW = 4
 
 _TABLE_LEGEND = """### What followed which action
-Counted over all cycles. The number after an action is its gain: the mean reward per cycle over {window}, minus the
-episode's mean of {mean:+.4g}; then the number of such decisions and the spread (standard deviation) of their gains.
-Decisions of agents of the same role are counted together."""
+Counted over all cycles. The number after an action is its gain: the mean reward per cycle over {window}, minus what
+the reward just before let expect (the episode's mean was {mean:+.4g}); then the number of such decisions and the spread
+(standard deviation) of their gains. Decisions of agents of the same role are counted together."""
 
 _OWN_LEGEND = """### What followed which action
 Counted over all decisions. The number after an action is its gain: what the agent itself earned per decision over
@@ -120,7 +120,7 @@ def _decided(steps: Sequence[Step], shared: NDArray[np.float64] | None, window: 
     Where only some steps tell what was observed, the others were none: the last action went on.
     """
     if shared is None:
-        gains = _own_gains(np.array([step.reward or 0.0 for step in steps], dtype=np.float64), window).tolist()
+        gains = _gains(np.array([step.reward or 0.0 for step in steps], dtype=np.float64), window).tolist()
     else:
         steps = [step for step in steps if step.timestep < len(shared)]
         gains = shared[[step.timestep for step in steps]].tolist()
@@ -190,18 +190,11 @@ class _Counted:
 
 
 def _gains(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """`(T,)`: mean reward of the `window` cycles from each on (fewer at the end), minus the episode's mean."""
-    if not len(rewards):
-        return rewards
-    return _following(rewards, window) - np.cumsum(rewards)[-1] / len(rewards)
+    """`(T,)`: mean reward of the `window` cycles from each on, minus what the reward just before let expect.
 
-
-def _own_gains(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """`(T,)`: mean reward of the `window` decisions from each on, minus what the reward before it let expect.
-
-    That is the straight line of least squares through all decisions of the agent. Where rewards show how things stand
-    (a distance that is left), what was so before would drown what the decision changed; where they do not, the line is
-    flat and this is minus the mean.
+    What is to be expected is the straight line of least squares through all cycles. Where rewards show how things go
+    (a ball that rolls on, a distance that is left), what was so before would drown what the decision changed; where
+    they do not, the line is flat and this is minus the mean.
     """
     if len(rewards) < 2:
         return np.zeros_like(rewards)

@@ -17,6 +17,7 @@ from textgrad_agents.interfaces import Engine, UpdateReport
 from textgrad_agents.optim.descent import TextualGradientDescent
 from textgrad_agents.optim.proposals import Outcome, Proposal
 from textgrad_agents.trajectory import Credit, Episode
+from textgrad_agents.variables.gradient import Gradient
 from textgrad_agents.variables.graph import abackward
 from textgrad_agents.variables.variable import Variable
 from training.digest import digest
@@ -114,15 +115,19 @@ class TextualLearner:
         return {agent: parameter.value for agent, parameter in self._parameters.items()}
 
     def set_policies(self, policies: Mapping[str, str]) -> None:
-        """Replace the present policies (of the same agents)."""
+        """Replace the present policies (of the same agents). What was said of a policy goes with it."""
         for agent, parameter in self._parameters.items():
-            parameter.value = policies[agent]
+            if parameter.value != policies[agent]:
+                parameter.value = policies[agent]
+                parameter.reset_gradients()
 
     async def update(self, episodes: Sequence[Episode]) -> UpdateReport:
-        """One round: critic, optimizer, gate. Episodes that failed teach nothing and are counted."""
+        """One round: critic, optimizer, gate. Episodes that failed teach nothing and are counted.
+
+        Feedback is about the policies that acted: it stays, and more is added to it, until they are replaced.
+        """
         sound = [episode for episode in episodes if episode.error is None and episode.cycles]
         evaluations: list[Evaluation] = []
-        self.optimizer.zero_grad()
         if sound:
             await abackward(self._loss(sound, evaluations))
         incumbent = self.policies
@@ -134,13 +139,23 @@ class TextualLearner:
             verdict = await self._gate.judge(incumbent, candidate, episodes[0].iteration)
         if verdict.accepted:
             self.optimizer.apply(proposals)
+            self.optimizer.zero_grad()
         else:
             self.optimizer.reject(proposals, verdict.reason)
         return self._describe(episodes, sound, evaluations, proposals, verdict)
 
     def save(self, folder: Path) -> None:
-        """Write policies, past attempts and the gate's evidence to `folder`/textual.json."""
-        state = {"policies": self.policies, "optimizer": self.optimizer.state_dict(), "gate": self._gate.state()}
+        """Write policies, the feedback on them, past attempts and the gate's evidence to `folder`/textual.json."""
+        feedback = {
+            agent: [{"text": one.text, "origin": one.origin, "used_as": one.used_as} for one in parameter.gradients]
+            for agent, parameter in self._parameters.items()
+        }
+        state = {
+            "policies": self.policies,
+            "feedback": feedback,
+            "optimizer": self.optimizer.state_dict(),
+            "gate": self._gate.state(),
+        }
         write_json(folder / "textual.json", state)
 
     def load(self, folder: Path) -> None:
@@ -158,11 +173,14 @@ class TextualLearner:
                 f"learner state {path}: 'policies' must hold a text for each of {[*self._parameters]}; {_WAY_OUT}"
             )
         try:
+            feedback = {agent: tuple(Gradient(**one) for one in state["feedback"][agent]) for agent in self._parameters}
             self.optimizer.load_state_dict(state["optimizer"])
             self._gate.restore(state["gate"])
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise FileFormatError(f"learner state {path} is damaged ({error!r}); {_WAY_OUT}") from None
         self.set_policies(cast("dict[str, str]", policies))
+        for agent, gradients in feedback.items():
+            self._parameters[agent].set_gradients(gradients)
 
     def _digest(self, episode: Episode) -> str:
         return digest(episode, roles=self._roles)

@@ -137,6 +137,24 @@ def test_a_refused_proposal_changes_nothing_and_is_shown_as_a_failure_next_time(
     assert "New policy of" in json.dumps(last["history"])
 
 
+def test_feedback_on_policies_that_stay_stays_too_each_piece_once(tmp_path):
+    team = Team("central_credit", gate=Refuses())
+    team.update()
+    team.learner.save(tmp_path)
+    again = Team("central_credit", gate=Refuses())
+    again.learner.load(tmp_path)
+    for one in (team, again):
+        one.episodes = [type(episode)(**{**fields(episode), "iteration": 1}) for episode in one.episodes]
+        one.update()
+        last = json_block(one.optimizer.calls[-1].messages)
+        marks = [mark for item in last["feedback"] for mark in re.findall(r"<(\d+):keeper_2>", item["text"])]
+        assert len(marks) == len(set(marks)) == 8
+
+
+def fields(episode):
+    return {name: getattr(episode, name) for name in type(episode).__dataclass_fields__}
+
+
 def test_an_agent_that_the_critic_is_silent_about_keeps_its_policy():
     def judge(messages, options):
         return json.dumps({"keeper_1": {"score": 1, "feedback": "good"}})
