@@ -122,6 +122,12 @@ class Refuses:
         self.seen.append((dict(incumbent), dict(candidate), iteration))
         return Verdict(False, "worse", score=1.5, episodes=6)
 
+    def state(self):
+        return []
+
+    def restore(self, state):
+        assert state == []
+
 
 def test_a_refused_proposal_changes_nothing_and_is_shown_as_a_failure_next_time():
     gate = Refuses()
