@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from envs import Environment
 from envs.math_tasks import CalculatorEnv, CalculatorEnvConfig
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.messages import Message, ToolRequestMessage
@@ -40,6 +41,12 @@ def act(*actions: Message | list[Call], answer: Any = 42.0, **config: Any) -> li
         return seen
 
     return asyncio.run(run())
+
+
+def test_by_name() -> None:
+    env = Environment.from_name("calculator", problem_id="example-problem", problem="What is 2+3?", answer=5)
+    assert isinstance(env, CalculatorEnv)
+    assert (env.problem_id, env.problem, env.answer) == ("example-problem", "What is 2+3?", 5)
 
 
 def test_an_episode() -> None:
