@@ -1,4 +1,4 @@
-"""`textgrad-agents policies`: look at the versions in a policy file, compare them, go back to one."""
+"""`textgrad-agents policies`: look at the versions in a policy file, compare them, go back to one, publish one."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from textgrad_agents.policy import read_policy_file
+from textgrad_agents.errors import ConfigError
+from textgrad_agents.files import write_json
+from textgrad_agents.policy import PolicyFile, read_policy_file
 from training.command_line import Parser
 from training.policy_manager import PolicyManager
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run `show`, `diff` or `reset`."""
+    """Run `show`, `diff`, `reset` or `publish`."""
     parser = Parser(prog="textgrad-agents policies", description="Look at the policies in a policy file.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{show,diff,reset}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{show,diff,reset,publish}")
     show = commands.add_parser("show", help="print the policies of a version, and the history of all versions")
     diff = commands.add_parser("diff", help="print what changed between two versions")
     reset = commands.add_parser("reset", help="make an earlier version current; later ones stay in the file")
-    for command in (show, diff, reset):
+    publish = commands.add_parser("publish", help="write the current version to a file that runs only start from")
+    for command in (show, diff, reset, publish):
         command.add_argument("--policy_path", type=Path, default=Path("policies/policy.json"), metavar="FILE")
     show.add_argument("--iteration", type=int, metavar="I", help="the version (default: the current one)")
     diff.add_argument("before", type=int)
     diff.add_argument("after", type=int)
     reset.add_argument("iteration", type=int)
+    publish.add_argument("to", type=Path, metavar="TO")
+    publish.add_argument("--description", required=True, help="what the policies are and how well they did")
     flags = parser.parse_args(arguments)
     file = read_policy_file(flags.policy_path)
     agents = file.agents or tuple(f"piston_{i}" for i in range(file.num_agents))
@@ -36,10 +41,23 @@ def main(arguments: Sequence[str]) -> int:
             sys.stdout.write(f"{agent}\n{text}\n")
         if not changed:
             sys.stdout.write(f"iterations {flags.before} and {flags.after} have the same policies\n")
+    elif flags.command == "publish":
+        _publish(file, flags.to, flags.description)
     else:
         manager.reset_to_iteration(flags.iteration)
         sys.stdout.write(f"iteration {flags.iteration} is current in {flags.policy_path}\n")
     return 0
+
+
+def _publish(file: PolicyFile, to: Path, description: str) -> None:
+    """Write the current version alone, marked as published."""
+    if to.exists():
+        raise ConfigError(f"{to} exists; publish to another file, or remove it first")
+    key = f"iteration_{file.current_iteration}"
+    kept = {"policies": {key: file.current}, "first_iteration": file.current_iteration, "superseded": ()}
+    published = file.model_copy(update={**kept, "published": True, "description": description})
+    write_json(to, published.to_dict())
+    sys.stdout.write(f"iteration {file.current_iteration} is published in {to}\n")
 
 
 def _show(manager: PolicyManager, iteration: int) -> None:

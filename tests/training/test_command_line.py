@@ -91,6 +91,16 @@ def test_models_and_policies(capsys, tmp_path, monkeypatch):
     assert "+rise" in capsys.readouterr().out
     assert cli(["policies", "reset", "0"]) == 0
     capsys.readouterr()
+    assert cli(["policies", "publish", "best.json", "--description", "rises"]) == 0
+    published = PolicyManager("best.json", 2)
+    assert published.get_current_policies() == {
+        "piston_0": "No rules are known yet.",
+        "piston_1": "No rules are known yet.",
+    }
+    assert (published.file.published, published.file.description) == (True, "rises")
+    with pytest.raises(SystemExit):
+        cli(["policies", "publish", "best.json", "--description", "again"])
+    assert "best.json exists" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stop:
         cli(["policies", "reset", "7"])
     assert stop.value.code == 2
