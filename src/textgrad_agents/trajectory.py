@@ -8,7 +8,7 @@ the environment. Critics read it as text, numeric learners as tensors; both view
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from textgrad_agents.messages import Message, TokenTrace, Usage
@@ -152,7 +152,3 @@ class Episode:
         """All decisions, agent by agent."""
         for trajectory in self.trajectories:
             yield from trajectory.steps
-
-    def with_credits(self, credits: tuple[Credit, ...]) -> Episode:
-        """The same episode with more judgements."""
-        return replace(self, credits=self.credits + credits)

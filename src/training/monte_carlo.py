@@ -11,6 +11,7 @@ from __future__ import annotations
 import statistics
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -298,7 +299,7 @@ class MonteCarloTrainer:
         for episode in episodes:
             credits = report.credits.get(episode.episode_id)
             if credits:
-                self._write(episode.with_credits(credits))
+                self._write(replace(episode, credits=credits))  # in place of those of an earlier try
         self._emit(
             "updated", iteration=iteration, learner=report.learner, changed=report.changed, metrics=dict(report.metrics)
         )

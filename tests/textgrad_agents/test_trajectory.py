@@ -8,7 +8,7 @@ import pytest
 
 from textgrad_agents.messages import Usage
 from textgrad_agents.situations import format_situation
-from textgrad_agents.trajectory import Credit, Cycle, Episode, Step, Trajectory
+from textgrad_agents.trajectory import Cycle, Episode, Step, Trajectory
 
 
 def step(agent: str, timestep: int, reward: float | None = None, **fields: object) -> Step:
@@ -41,15 +41,6 @@ def test_unscored_steps_are_left_out_of_totals() -> None:
 
 def test_usage_is_that_of_all_decisions() -> None:
     assert episode().usage == Usage(40, 4)
-
-
-def test_credits_are_added_in_order_and_nothing_else_changes() -> None:
-    before = episode()
-    one, two = Credit("a", "moved well", 0.5), Credit("b", "idle", None, step=1)
-    after = before.with_credits((one,)).with_credits((two,))
-    assert after.credits == (one, two)
-    assert dataclasses.replace(after, credits=()) == before
-    assert before.credits == ()
 
 
 def test_a_step_knows_the_situation_of_its_observation() -> None:

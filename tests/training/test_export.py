@@ -142,7 +142,7 @@ def short_episode() -> Episode:
     environment = make("lamps", num_agents=2, max_cycles=5)
     team = LanguageTeam(environment, dict.fromkeys(environment.agents, "Wait."), Dice(), 0.0)
     episode = asyncio.run(rollout(environment, team, (0, "train", 1, 2), episode_id=2, iteration=1))
-    return episode.with_credits((Credit("keeper_0", "pressed well", 0.5),))
+    return replace(episode, credits=(Credit("keeper_0", "pressed well", 0.5),))
 
 
 def read_or_complaint(folder: Path) -> Episode | str:
