@@ -106,10 +106,13 @@ class ToolRunner:
 
 
 async def _result(tool: Tool, bound: Callable[[], Any]) -> Any:
-    if tool.is_async:
-        return await bound()
-    result = await run_in_thread(bound)
-    return await result if inspect.isawaitable(result) else result
+    try:
+        if tool.is_async:
+            return await bound()
+        result = await run_in_thread(bound)
+        return await result if inspect.isawaitable(result) else result
+    except SystemExit as end:  # which in a task would end the event loop, and all others that it serves
+        raise EnvError(f"the tool {tool.info.name} tried to end the program ({end!r})") from end
 
 
 async def _together(answers: Sequence[Any]) -> list[ToolResponseMessage]:

@@ -9,6 +9,7 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from envs.environment import Environment
 from envs.registry import ENV_REGISTRY
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     check_bind(flags.host, token, "give a --token")
 
     def say(url: str) -> None:
-        address = f"{url}/?token={token}" if token else url
+        address = f"{url}/?token={quote(token, safe='')}" if token else url
         sys.stdout.write(f"tools of {flags.env}: {address} (Ctrl-C stops it)\n")
         sys.stdout.flush()
 

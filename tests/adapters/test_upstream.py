@@ -23,7 +23,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PROJECTS = {"aviary": ("AVIARY_TESTS", ["tests", "packages/gsm8k/tests"])}
+PROJECTS = {"aviary": ("AVIARY_TESTS", ["tests", "packages/gsm8k/tests", "packages/hotpotqa/tests"])}
 """The variable that names the checkout, and the folders with tests in it."""
 
 

@@ -45,6 +45,10 @@ class Trouble(Environment[None]):
             """Return what JSON cannot hold."""
             return object()
 
+        async def leave() -> str:
+            """End the program."""
+            raise SystemExit(3)
+
         def add(numbers: list[int]) -> int:
             """Add numbers.
 
@@ -53,7 +57,7 @@ class Trouble(Environment[None]):
             """
             return sum(numbers)
 
-        self.tools = [Tool.from_function(function) for function in (fail, hang, whatever, add)]
+        self.tools = [Tool.from_function(function) for function in (fail, hang, whatever, leave, add)]
         return [Message(content="Try a tool.", info={"level": 3})], self.tools
 
     async def step(self, action: Message) -> tuple[Messages, float, bool, bool]:
@@ -260,6 +264,8 @@ class TestTrouble:
         [
             (action(fail={}), "RuntimeError('the database is gone')"),
             (action(whatever={}), "cannot be written as JSON"),
+            (action(leave={}), "the tool leave tried to end the program (SystemExit(3))"),
+            (action(leave={}, add={"numbers": []}), "the tool leave tried to end the program (SystemExit(3))"),
             (action("nan"), "not JSON compliant"),
             (action("garbage"), "Input should be"),
         ],
@@ -276,6 +282,7 @@ class TestTrouble:
         [
             (action("handled", fail={}), "RuntimeError('the database is gone')"),
             (action("handled", whatever={}), "cannot be written as JSON"),
+            (action("handled", leave={}), "tried to end the program"),
             (action(add={"numbers": 7}), "Invalid tool call: add: numbers must be a valid list, not 7"),
             (action(add={"numbers": ["many"]}), "numbers.0 must be a valid integer"),
             (action(add={}), "numbers is missing"),

@@ -13,8 +13,7 @@ from starlette.testclient import TestClient
 
 from envs import DummyEnv, fenv
 from envs.environment import Environment
-from envs.tool_server import make_tool_server
-from envs.tool_server.sessions import MOST_SESSIONS
+from envs.tool_server import make_tool_server, sessions
 from envs.web.serving import serving
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.messages import Message, Messages
@@ -155,10 +154,10 @@ def test_environments_are_made_seen_and_closed(client: TestClient) -> None:
     assert client.post(f"/env/delete/{env_id}").is_success
 
 
-def test_the_oldest_environments_make_room(client: TestClient) -> None:
-    ids = [client.post("/env/create").json() for _ in range(MOST_SESSIONS + 2)]
-    found = [client.get(f"/env/view/{env_id}").is_success for env_id in ids]
-    assert found == [False] * 2 + [True] * MOST_SESSIONS
+def test_the_oldest_environments_make_room(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MOST_SESSIONS", 3)
+    ids = [client.post("/env/create").json() for _ in range(5)]
+    assert [client.get(f"/env/view/{env_id}").is_success for env_id in ids] == [False, False, True, True, True]
 
 
 def test_two_calls_in_one_environment_come_one_after_the_other() -> None:
@@ -216,6 +215,12 @@ class TestToken:
         assert "SameSite=strict" in cookie
         assert "print_story" in client.get("/").text
         assert client.post("/cast_int", json={"x": 2.7}).is_success
+
+    @pytest.mark.parametrize("token", ["a;b=c", 'quo"te', "ключ", " "])
+    def test_of_any_letters(self, token: str) -> None:
+        client = TestClient(asyncio.run(make_tool_server(DummyEnv, token=token)))
+        assert "print_story" in client.get("/", params={"token": token}).text
+        assert token not in client.cookies.values()
 
     def test_an_empty_one_is_none(self) -> None:
         app = asyncio.run(make_tool_server(DummyEnv, token=""))

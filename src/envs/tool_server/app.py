@@ -20,6 +20,7 @@ directly, or through `envs.dataset_server`.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -142,7 +143,8 @@ class _ToolServer:
             return True
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         bearer = given if scheme.lower() == "bearer" else None
-        return same_secret(bearer, self._token) or same_secret(request.cookies.get(_cookie(request)), self._token)
+        ticket = request.cookies.get(_cookie(request))
+        return same_secret(bearer, self._token) or same_secret(ticket, _ticket(self._token))
 
     def _log_in(self, request: Request) -> Response:
         """A browser's first visit brings the token in the address; everything else is refused."""
@@ -153,7 +155,7 @@ class _ToolServer:
         if not same_secret(request.query_params.get("token"), token):
             return PlainTextResponse("Open the whole address that the server printed: the token is its end.", 401)
         response = RedirectResponse("/", 303)
-        response.set_cookie(_cookie(request), token, httponly=True, samesite="strict")
+        response.set_cookie(_cookie(request), _ticket(token), httponly=True, samesite="strict")
         return response
 
     async def _page(self, request: Request) -> Response:
@@ -161,7 +163,7 @@ class _ToolServer:
         page = _PAGES.get_template("tools.html").render(
             name=self._name,
             environment_id=env_id,
-            messages=[(message["role"], _text(message["content"])) for message in session.messages],
+            messages=[(message["role"], _text(message["content"] or "")) for message in session.messages],
             tools=[_shown(tool) for tool in session.tools],
         )
         return HTMLResponse(page)
@@ -236,3 +238,8 @@ def _type_of(schema: Mapping[str, Any]) -> str:
 def _cookie(request: Request) -> str:
     """The cookie's name: browsers do not keep the cookies of two servers on one machine apart."""
     return f"textgrad_agents_tools_{request.url.port}"
+
+
+def _ticket(token: str) -> str:
+    """What the cookie holds: proof of the token in letters that every cookie may hold, not the token."""
+    return hashlib.sha256(token.encode()).hexdigest()

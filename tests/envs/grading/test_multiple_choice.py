@@ -63,11 +63,8 @@ def test_an_order_made_of_the_question_is_the_same_in_every_process() -> None:
         "fields = dict(question='What grows here?', options=['moss', 'fern'], ideal_answer='ivy')\n"
         f"print(*Q(**fields, shuffle_seed={seed!r}).options, sep='|')"
     )
-    runs = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(2)
-    ]
-    here = "|".join(question(shuffle_seed=seed).options)
-    assert {run.stdout.strip() for run in runs} == {here}
+    there = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert there.strip() == "|".join(question(shuffle_seed=seed).options)
     others = {tuple(question(question=f"{n}?", shuffle_seed=seed).options) for n in range(20)}
     assert len(others) > 5
 

@@ -1,4 +1,5 @@
 from envs.grading import (
+    EvalAnswerMode,
     MultipleChoiceEvaluation,
     MultipleChoiceQuestion,
     RandomAnnotation,
@@ -11,6 +12,7 @@ from textgrad_agents.messages import encode_image_to_base64, validate_base64_ima
 from textgrad_agents.tools import is_coroutine_callable, partial_format
 
 __all__ = [
+    "EvalAnswerMode",
     "MultipleChoiceEvaluation",
     "MultipleChoiceQuestion",
     "RandomAnnotation",

@@ -1,0 +1,3 @@
+from envs.hotpotqa import HotPotQADataset, HotPotQAEnv, HotPotQAEnvConfig, HotPotQAEnvState
+
+__all__ = ["HotPotQADataset", "HotPotQAEnv", "HotPotQAEnvConfig", "HotPotQAEnvState"]

@@ -1,0 +1,3 @@
+from envs.hotpotqa import HotPotQADataset
+
+__all__ = ["HotPotQADataset"]
