@@ -312,7 +312,8 @@ def _settings_of(environment: object) -> dict[str, Any]:
         raise ValueError(f"environment must be a name or an object of settings, not {short(given)}")
     settings: dict[str, Any] = {"name": "pistonball", **given}
     if settings["name"] not in [*_KINDS]:
-        raise ValueError(f"environment must be {' or '.join(_KINDS)}, not {short(settings['name'])}")
+        *others, last = _KINDS
+        raise ValueError(f"environment must be {', '.join(others)} or {last}, not {short(settings['name'])}")
     return settings
 
 

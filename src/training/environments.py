@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import json
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from envs.base import MultiAgentEnvironment
 from envs.registry import make
@@ -25,9 +27,17 @@ class _Settings(BaseModel):
         """Build the environment."""
         return make(**self.parameters())
 
+    @property
+    def run_name(self) -> str:
+        """What a run is called if nobody names it."""
+        return "pistonball_exp"
+
 
 class PistonballSettings(_Settings):
-    """Pistonball. `frame_size` and `stack_size` are for agents that see pictures; those that read text ignore them."""
+    """Pistonball. `frame_size` and `stack_size` are for agents that see pictures; those that read text ignore them.
+
+    Agents that see pictures play PettingZoo's own `pistonball_v6`, which draws.
+    """
 
     name: Literal["pistonball"] = "pistonball"
     num_pistons: Annotated[int, Field(strict=True, ge=2, le=1000, description="pistons, one agent each")] = 10
@@ -40,12 +50,28 @@ class PistonballSettings(_Settings):
     field_of_view: Annotated[
         float | None, Field(strict=True, gt=0, allow_inf_nan=False, description="sight in piston widths; null: all")
     ] = 4.0
+    pictures: Annotated[bool, Field(strict=True, description="agents see pictures, not text")] = False
     frame_size: Annotated[tuple[Count, Count], Field(description="size of a picture; text agents ignore it")] = (64, 64)
     stack_size: Annotated[Count, Field(description="pictures per observation; text agents ignore it")] = 4
 
+    @model_validator(mode="after")
+    def _check_pictures(self) -> Self:
+        if self.pictures and self.pistons_start_low:
+            raise ValueError("pictures and pistons_start_low do not go together; PettingZoo has no such start")
+        return self
+
     def parameters(self) -> dict[str, Any]:
         """Name and parameters: what `envs.make` takes, and all that the agents can notice."""
-        return self.model_dump(exclude={"frame_size", "stack_size"})
+        if not self.pictures:
+            return self.model_dump(exclude={"pictures", "frame_size", "stack_size"})
+        options = {
+            "n_pistons": self.num_pistons,
+            "continuous": self.action_mode == "continuous",
+            "random_drop": self.random_drop,
+            "max_cycles": self.max_cycles,
+        }
+        shared = self.model_dump(include={"max_cycles", "pictures", "frame_size", "stack_size"})
+        return {"name": "pettingzoo", "env": "butterfly/pistonball-v6", "options": options, **shared}
 
 
 class LampsSettings(_Settings):
@@ -59,5 +85,52 @@ class LampsSettings(_Settings):
     ] = None
 
 
-EnvironmentSettings = Annotated[PistonballSettings | LampsSettings, Field(discriminator="name")]
-ENVIRONMENTS: tuple[type[PistonballSettings | LampsSettings], ...] = (PistonballSettings, LampsSettings)
+class PettingZooSettings(_Settings):
+    """Any PettingZoo game."""
+
+    name: Literal["pettingzoo"] = "pettingzoo"
+    env: Annotated[str, Field(min_length=1, description="the game: classic/tictactoe-v3, my_module:my_env, …")] = (
+        "classic/tictactoe-v3"
+    )
+    max_cycles: Annotated[Count, Field(le=1_000_000, description="an episode is cut after so many cycles")] = 1000
+    opponents: Annotated[
+        Literal["none", "random", "self"] | None,
+        Field(description="random: each seat at a table of its own; self: against each other; null: by the game"),
+    ] = None
+    seats: Annotated[tuple[str, ...] | None, Field(description="seats that learn, with commas; null: all")] = None
+    games: Annotated[Count | None, Field(description="games in a row per episode; null: by the game")] = None
+    options: Annotated[dict[str, JsonValue], Field(description="what the game's maker takes, as a JSON object")] = {}
+    pictures: Annotated[bool, Field(strict=True, description="agents see pictures beside the text")] = False
+    frame_size: Annotated[tuple[Count, Count], Field(description="width and height of a picture")] = (64, 64)
+    stack_size: Annotated[Count, Field(description="pictures per observation")] = 4
+
+    @field_validator("seats", mode="before")
+    @classmethod
+    def _split_seats(cls, seats: object) -> object:
+        return tuple(seat.strip() for seat in seats.split(",")) if isinstance(seats, str) else seats
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _read_options(cls, options: object) -> object:
+        if not isinstance(options, str):
+            return options
+        try:
+            return json.loads(options)
+        except ValueError as error:
+            raise ValueError(f'must be a JSON object, such as {{"num_actions": 5}}: {error}') from None
+
+    @property
+    def num_agents(self) -> int:
+        """Number of agents."""
+        return len(self.make().agents)
+
+    @property
+    def run_name(self) -> str:
+        """What a run is called if nobody names it: ``tictactoe_exp``."""
+        game = re.split(r"[/:]", re.sub(r"[-_]v\d+$", "", self.env))[-1]
+        return f"{re.sub(r'[^A-Za-z0-9]+', '_', game).strip('_')[:90] or 'game'}_exp"
+
+
+Settings = PistonballSettings | LampsSettings | PettingZooSettings
+EnvironmentSettings = Annotated[Settings, Field(discriminator="name")]
+ENVIRONMENTS: tuple[type[Settings], ...] = (PistonballSettings, LampsSettings, PettingZooSettings)

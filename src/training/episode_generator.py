@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, cast
 
 from envs.base import MultiAgentEnvironment
 from envs.frames import write_gif
+from envs.registry import make
 from textgrad_agents.engines import LLMConfig, Stack
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.files import write_json
@@ -108,7 +109,12 @@ class EpisodeGenerator:
             config = self.config
             engine = (self._engine or self._named()) if with_model else None
             self._collectors[with_model] = Collector(
-                config.environment.make, engine, rule=rule_of(config), seed=config.seed, parallel=PARALLEL_EPISODES
+                config.environment.make,
+                engine,
+                rule=rule_of(config),
+                seed=config.seed,
+                parallel=PARALLEL_EPISODES,
+                decision_interval=config.decision_interval,
             )
         return self._collectors[with_model]
 
@@ -197,12 +203,11 @@ class EpisodeGenerator:
         Raises:
             ConfigError: imageio is missing, `fps` is out of range, or the environment has no pictures.
         """
-        actions = [
-            {trajectory.agent: trajectory.steps[t].action for trajectory in episode.trajectories}
-            for t in range(episode.length)
-        ]
+        actions: list[dict[str, Any]] = [{} for _ in range(episode.length)]
+        for step in episode.steps():
+            actions[step.timestep][step.agent] = step.action
         try:
-            frames = self.collector(with_model=False).environment.frames(episode.seed, actions)
+            frames = make(**episode.environment).frames(episode.seed, actions)
         except NotImplementedError as error:
             raise ConfigError(f"{error}; pass save_gif=False") from None
         write_gif(path, frames, fps)
@@ -253,7 +258,8 @@ def plain_policies(policies: Policies) -> dict[str, str]:
 
 def rule_of(config: TrainingConfig) -> Rule | None:
     """The hand-written rule of the config's environment, if it has one."""
-    if config.environment.name != "pistonball":
+    settings = config.environment
+    if settings.name != "pistonball" or settings.pictures:
         return None
 
     def rule(environment: MultiAgentEnvironment) -> Mapping[str, int | float]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from textgrad_agents.errors import ConfigError, FileFormatError
 from training.config import TrainingConfig
-from training.environments import LampsSettings, PistonballSettings
+from training.environments import LampsSettings, PettingZooSettings, PistonballSettings
 
 KEY = "sk-canary-0123456789"
 MODEL = {"name": "mine", "model_string": "m", "base_url": "http://localhost:8000/v1", "api_key": KEY}
@@ -52,6 +52,7 @@ def test_defaults() -> None:
             "random_drop": True,
             "pistons_start_low": False,
             "field_of_view": 4.0,
+            "pictures": False,
             "frame_size": [64, 64],
             "stack_size": 4,
         },
@@ -63,6 +64,7 @@ def test_defaults() -> None:
         "episode_llm_config": None,
         "textgrad_llm_config": None,
         "exploration": 0.15,
+        "decision_interval": 1,
         "gate": "sequential",
         "gate_episodes": 12,
         "alpha": 0.05,
@@ -91,6 +93,34 @@ def test_flat_names_are_the_environments_settings() -> None:
     assert TrainingConfig(environment=PistonballSettings(num_pistons=4), max_cycles=9).environment == (
         PistonballSettings(num_pistons=4, max_cycles=9)
     )
+
+
+def test_a_game_of_pettingzoo_is_an_environment() -> None:
+    config = TrainingConfig(
+        environment="pettingzoo", env="classic/rps-v2", seats="player_0, player_1", options='{"num_actions": 5}'
+    )
+    assert config.environment == PettingZooSettings(
+        env="classic/rps-v2", seats=("player_0", "player_1"), options={"num_actions": 5}
+    )
+    assert (config.exp_name, config.num_pistons, config.max_cycles) == ("rps_exp", 2, 1000)
+    assert "exp_name" not in config.model_fields_set
+    assert config.replaced(env="my_games.tag:make_tag").exp_name == "make_tag_exp"
+    assert config.replaced(exp_name="mine").exp_name == "mine"
+    assert config.replaced(games=2).differences(config) == [("games", 2, None)]
+
+
+def test_pictures_make_pistonball_another_environment() -> None:
+    text, pictures = TrainingConfig(num_pistons=3, frame_size=(32, 32)), TrainingConfig(num_pistons=3, pictures=True)
+    assert "frame_size" not in text.environment.parameters()
+    assert text.fingerprint() == TrainingConfig(num_pistons=3).fingerprint()
+    assert pictures.environment.parameters()["options"] == {
+        "n_pistons": 3,
+        "continuous": False,
+        "random_drop": True,
+        "max_cycles": 125,
+    }
+    assert pictures.fingerprint() != text.fingerprint()
+    assert pictures.environment.make().agents == text.environment.make().agents
 
 
 def test_settings_make_the_environment_they_describe() -> None:
@@ -142,8 +172,17 @@ def test_settings_make_the_environment_they_describe() -> None:
         ({"model": ""}, "model must have at least 1 character, not ''"),
         ({"num_piston": 3}, "there is no field num_piston; did you mean num_pistons?"),
         ({"num_iteration": 3}, "there is no field num_iteration; did you mean num_iterations?"),
-        ({"environment": {"name": "chess"}}, "environment must be pistonball or lamps, not 'chess'"),
-        ({"environment": {"name": []}}, "environment must be pistonball or lamps, not []"),
+        (
+            {"pictures": True, "pistons_start_low": True},
+            "pictures and pistons_start_low do not go together; PettingZoo has no such start",
+        ),
+        (
+            {"environment": "pettingzoo", "options": "num_actions=5"},
+            'options must be a JSON object, such as {"num_actions": 5}: Expecting value: line 1 column 1 (char 0)',
+        ),
+        ({"environment": "pettingzoo", "games": 0}, "games must be greater than or equal to 1, not 0"),
+        ({"environment": {"name": "chess"}}, "environment must be pistonball, lamps or pettingzoo, not 'chess'"),
+        ({"environment": {"name": []}}, "environment must be pistonball, lamps or pettingzoo, not []"),
         ({"environment": 3}, "environment must be a name or an object of settings, not 3"),
         (
             {"environment": "lamps", "num_pistons": 3},

@@ -19,7 +19,7 @@ class ConnectFour(Describer):
     """A standing grid of seven columns into which pieces fall; four in a line win."""
 
     competitive: ClassVar[bool] = True
-    games: ClassVar[int] = 10
+    games: ClassVar[int] = 40
 
     def rules(self) -> str:
         """The rules of the game."""

@@ -53,7 +53,7 @@ class PettingZooEnvironment(MultiAgentEnvironment):
     def __init__(
         self,
         env: str,
-        max_cycles: int = 300,
+        max_cycles: int = 1000,
         opponents: Opponents | None = None,
         seats: Sequence[str] | None = None,
         games: int | None = None,

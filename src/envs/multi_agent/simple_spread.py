@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ _MEANINGS = ("push in no direction", "push to the left", "push to the right", "p
 
 class SimpleSpread(Describer):
     """As many landmarks as agents on a plane; every landmark should have an agent near it."""
+
+    games: ClassVar[int] = 10
 
     def rules(self) -> str:
         """The rules of the game."""

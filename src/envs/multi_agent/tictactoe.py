@@ -17,7 +17,7 @@ class TicTacToe(Describer):
     """A board of three by three squares; three in a line win."""
 
     competitive: ClassVar[bool] = True
-    games: ClassVar[int] = 20
+    games: ClassVar[int] = 50
 
     def rules(self) -> str:
         """The rules of the game."""
