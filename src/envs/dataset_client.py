@@ -5,6 +5,7 @@ It speaks to Aviary's dataset server as well.
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Mapping
 from functools import cache
@@ -81,9 +82,10 @@ class ServerConnection:
 
     async def post(self, path: str, body: Mapping[str, Any], adapter: TypeAdapter[T]) -> T:
         """As `get`, with a body, and without holding up other tasks."""
+        content, kind = json.dumps(body), {"Content-Type": "application/json"}  # ASCII, so that every text can be sent
         try:
             async with httpx2.AsyncClient(**self._settings) as client:
-                response = await client.post(path, json=body)
+                response = await client.post(path, content=content, headers=kind)
         except httpx2.HTTPError as error:
             raise self._unreachable(path, error) from None
         return self._read(path, response, adapter)
@@ -101,9 +103,10 @@ class ServerConnection:
         if not response.is_success:
             raise EnvError(f"{where} answered with status {response.status_code}: {_detail(response)}")
         try:
-            return adapter.validate_json(response.content)
-        except ValidationError as error:
-            raise EnvError(f"{where} answered with something else than was asked for: {explain(error)}") from None
+            return adapter.validate_python(json.loads(response.content))
+        except (ValueError, RecursionError) as error:
+            reason = explain(error) if isinstance(error, ValidationError) else error
+            raise EnvError(f"{where} answered with something else than was asked for: {reason}") from None
 
 
 class TaskEnvClientState(BaseModel):

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount, Router
 
 from envs import DummyEnv, Environment, EnvsTaskDataset, TaskDataset
 from envs.dataset_client import TaskDatasetClient
@@ -51,10 +53,10 @@ class ByArgs(TaskDataset[DummyEnv]):
 
 
 @contextmanager
-def remote(dataset: TaskDataset[Any], prefix: str = "", key: str | None = None, **settings: Any) -> Iterator[Any]:
+def remote(dataset: TaskDataset[Any], key: str | None = None, **settings: Any) -> Iterator[Any]:
     server = TaskDatasetServer(dataset, api_key=key)
     with serving(server.app) as url:
-        yield TaskDatasetClient(url + prefix, api_key=key, **settings)
+        yield TaskDatasetClient(url, api_key=key, **settings)
 
 
 @contextmanager
@@ -147,6 +149,21 @@ def test_an_environment_is_started_once_and_again_after_it_was_closed() -> None:
     server = TaskDatasetServer(TaskDataset.from_name("dummy"))
     with serving(server.app) as url:
         asyncio.run(run(TaskDatasetClient(url).get_new_env(), server))
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_server_behind_a_prefix(end: str) -> None:
+    server = TaskDatasetServer(EnvsTaskDataset(DummyEnv("rain")), router=Router())
+    with serving(Starlette(routes=[Mount("/some/where", app=server.router)])) as url:
+        dataset = TaskDatasetClient(f"{url}/some/where{end}")
+        assert asyncio.run(episode(dataset.get_new_env_by_idx(0)))[0][0].content.endswith("about rain")
+
+
+@pytest.mark.parametrize("text", ["\u0000", "half \ud800 a character", "\u2028 \u00e9 \U0001f986", "</script>"])
+def test_texts_of_all_kinds(text: str) -> None:
+    with remote(EnvsTaskDataset(Album())) as dataset:
+        *_, (((_, content),), _) = asyncio.run(episode(dataset.get_new_env_by_idx(0), call("look", name=text)))
+        assert content[1]["text"] == text
 
 
 def test_many_at_the_same_time() -> None:
