@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs import make
@@ -168,6 +168,7 @@ def test_what_is_written_is_what_was_counted(episode):
         assert (found.worth, found.best, found.worst) == pytest.approx((row.worth, row.best, row.worst), rel=1e-3)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-100, 100).map(lambda number: round(number, 3)), min_size=1, max_size=40), st.integers(1, 9))
 def test_gains_are_the_residuals_of_least_squares(rewards, window):
     [table] = tabulate(written(rewards), roles={}, window=window).roles

@@ -1,6 +1,6 @@
 """The grammar of policies: rules among prose, which one counts, and edits that leave prose alone."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textgrad_agents.engines.rulebook.grammar import Rule, action_key, edit, read_rules, rule_for
@@ -83,6 +83,7 @@ def test_rules_that_are_taken_out_leave_the_sentences_around_them():
     assert edit("* When it rains, stay.\n* Otherwise, go.", [None, None], []) == ""
 
 
+@settings(deadline=None)
 @given(st.lists(rules, max_size=6), st.lists(phrases.map(str.capitalize), max_size=3))
 def test_what_is_written_is_read_back(written, prose):
     text = edit("\n".join(f"{line}." for line in prose), [], written)
@@ -90,6 +91,7 @@ def test_what_is_written_is_read_back(written, prose):
     assert prose_only(text) == "\n".join(f"{line}." for line in prose)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.one_of(st.text(max_size=12), st.sampled_from(["When ", "Otherwise, ", ", ", " and ", ".", "\n", "- "])))
 )
@@ -102,6 +104,7 @@ def test_any_text_is_read_and_edited(parts):
     assert Rule(("it rains",), "stay") in read_rules(more)
 
 
+@settings(deadline=None)
 @given(st.lists(rules, max_size=8), st.lists(phrases, max_size=6).map(tuple))
 def test_the_rule_that_counts_covers_and_no_longer_one_does(given_rules, clauses):
     covering = [rule for rule in given_rules if set(rule.clauses) <= set(clauses)]
