@@ -96,16 +96,6 @@ class Game(ABC):
         seen = self._see(seat)
         return seen[MASK] if _has_mask(seen) else self._facts(seat).get(MASK)
 
-    def state(self) -> Any:
-        """The whole game as an array, None if it gives none."""
-        try:
-            with self._guarded("give its state"):
-                return self._env.state()
-        except EnvError as error:
-            if isinstance(error.__cause__, AttributeError | NotImplementedError | TypeError):
-                return None
-            raise
-
     def render(self) -> Any:
         """The game as an RGB array."""
         with self._guarded("draw itself"):
