@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from envs import make
@@ -171,6 +171,7 @@ def test_what_is_written_is_what_was_counted(episode):
 @settings(deadline=None)
 @given(st.lists(st.floats(-100, 100).map(lambda number: round(number, 3)), min_size=1, max_size=40), st.integers(1, 9))
 def test_gains_are_the_residuals_of_least_squares(rewards, window):
+    assume(len(rewards) < 3 or len(set(rewards[:-1])) > 1)  # rewards that never change have tests of their own
     [table] = tabulate(written(rewards), roles={}, window=window).roles
     gains = expected_gains(rewards, window)
     for name, number in (("go", 0), ("stay", 1)):
