@@ -30,6 +30,7 @@ from textgrad_agents.trajectory import Episode, Step
 
 EVERY = 10
 WINDOW = 4
+ROUNDING = 1e-12  # differences that are no more than this share of the rewards are none
 
 _TABLE_LEGEND = """### What followed which action
 Counted over all cycles. The number after an action is its gain: the mean reward per cycle over {window}, minus what
@@ -194,9 +195,10 @@ def _gains(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
 
     What is to be expected is the straight line of least squares through all cycles. Where rewards show how things go
     (a ball that rolls on, a distance that is left), what was so before would drown what the decision changed; where
-    they do not, the line is flat and this is minus the mean.
+    they do not, the line is flat and this is minus the mean. Rewards that never change leave no gain to anything, and
+    what differs in their sums is rounding.
     """
-    if len(rewards) < 2:
+    if len(rewards) < 2 or np.ptp(rewards) <= ROUNDING * np.abs(rewards).max():
         return np.zeros_like(rewards)
     following = _following(rewards, window)
     before = np.concatenate([[rewards[:-1].mean()], rewards[:-1]])
