@@ -148,6 +148,10 @@ class Game(ABC):
 class AecGame(Game):
     """A game in which one agent acts at a time."""
 
+    def __init__(self, title: str, env: Any, make: Callable[[], Any]) -> None:
+        super().__init__(title, env, make)
+        self._seen: dict[str, Any] = {}  # what was looked at since the last step
+
     @property
     def living(self) -> tuple[str, ...]:
         """The seats that are still in the game."""
@@ -172,12 +176,15 @@ class AecGame(Game):
     def _bury(self) -> None:
         """Agents that are out take one empty step each before they leave."""
         env = self._env
+        self._seen.clear()
         while env.agents and (env.terminations[env.agent_selection] or env.truncations[env.agent_selection]):
             env.step(None)
 
     def _see(self, seat: str) -> Any:
-        with self._guarded("show itself"):
-            return self._env.observe(seat)
+        if seat not in self._seen:
+            with self._guarded("show itself"):
+                self._seen[seat] = self._env.observe(seat)
+        return self._seen[seat]
 
     def _facts(self, seat: str) -> Mapping[str, Any]:
         return self._env.infos.get(seat, {})

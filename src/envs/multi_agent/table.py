@@ -27,6 +27,7 @@ class Table:
     Attributes:
         game: what is played.
         seats: the seats that learn.
+        acting: the learning seats that act now; none when the match is over.
         played: number of games that are over.
         truncated: True if the last game was cut before it ended by its rules.
     """
@@ -34,6 +35,7 @@ class Table:
     def __init__(self, game: Game, actions: Mapping[str, SeatActions], seats: tuple[str, ...], games: int) -> None:
         self.game = game
         self.seats = seats
+        self.acting: tuple[str, ...] = ()
         self.played = 0
         self.truncated = False
         self._actions = actions
@@ -41,14 +43,6 @@ class Table:
         self._seed = 0
         self._chance = random.Random(0)
         self._owed: dict[str, float] = {}
-
-    @property
-    def acting(self) -> tuple[str, ...]:
-        """The learning seats that act now; none when the match is over."""
-        if self.played == self._games:
-            return ()
-        acting = self.game.acting
-        return tuple(seat for seat in self.seats if seat in acting)
 
     def reset(self, seed: int) -> None:
         """Begin a match."""
@@ -83,16 +77,19 @@ class Table:
 
     def _go_on(self, rewards: dict[str, float]) -> None:
         """Let the others play until a learning seat acts, or the match is over."""
-        while not self.acting:
-            living = self.game.living
-            if not any(seat in living for seat in self.seats):
-                self.played += 1
-                self.truncated = self.game.truncated
-                if self.played == self._games:
-                    return
-                self._begin()
-            else:
+        while not (acting := self._learning(self.game.acting)):
+            if self._learning(self.game.living):
                 self._advance({}, rewards)
+                continue
+            self.played += 1
+            self.truncated = self.game.truncated
+            if self.played == self._games:
+                break
+            self._begin()
+        self.acting = acting
+
+    def _learning(self, seats: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(seat for seat in self.seats if seat in seats)
 
     def _advance(self, natives: Mapping[str, Any], rewards: dict[str, float]) -> None:
         acting = self.game.acting
