@@ -3,8 +3,8 @@
     python benchmarks/demo_seeds.py                        # 10 and 20 pistons, seeds 0 to 9
     python benchmarks/demo_seeds.py --pistons 10 --seeds 20
 
-Every run is the demo's own (5 iterations of 3 episodes, built-in engine, sequential gate). "untrained" is the default policy on
-the same fresh episodes. Each run's wall time is that of its training alone.
+Every run is the demo's own (5 iterations of 3 episodes, built-in engine, sequential gate). "untrained" is the default
+policy on the same fresh episodes. Each run's wall time is that of its training alone.
 """
 
 from __future__ import annotations

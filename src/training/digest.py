@@ -203,7 +203,8 @@ def _gains(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     following = _following(rewards, window)
     before = np.concatenate([[rewards[:-1].mean()], rewards[:-1]])
     before -= before.mean()
-    slope = before @ following / square if (square := before @ before) > 0 else 0.0
+    least = len(rewards) * (ROUNDING * np.abs(rewards).max()) ** 2
+    slope = before @ following / square if (square := before @ before) > least else 0.0
     return following - following.mean() - slope * before
 
 

@@ -119,7 +119,7 @@ def write_agent(row: AgentRow) -> str:
 def read_tables(text: str) -> list[RoleTable]:
     """All tables in a text, in order."""
     heads = list(_TABLE.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
+    ends = [*(head.start() for head in heads), len(text)][1:]
     return [
         RoleTable(
             head["role"],

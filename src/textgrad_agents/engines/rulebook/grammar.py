@@ -5,7 +5,7 @@
 
 A rule is a sentence of its own; at the end of a line its full stop may be missing. It applies when all its clauses are
 among the clauses of the situation; of those that apply, the one with the most clauses counts, and of equals the first.
-Actions are written with spaces or underscores. Case does not matter. Everything else is prose: kept, and without effect.
+Actions are written with spaces or underscores. Case does not matter. Everything else is prose: kept, without effect.
 """
 
 from __future__ import annotations

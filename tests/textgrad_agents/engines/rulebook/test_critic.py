@@ -78,7 +78,6 @@ def test_scores_stay_in_range_whatever_the_digest_says(worth):
     assert -1 <= json.loads(credit_of("ann", tables=tables))["ann"]["score"] <= 1
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="read_tables fails on a text that holds no table")
 @pytest.mark.parametrize("critic", [evaluate, credit])
 def test_a_question_without_a_table_is_refused_with_the_way_out(critic):
     with pytest.raises(EngineRefusal, match=r"this request holds\s+none; give it .*digest.*--model"):
