@@ -74,9 +74,8 @@ def main() -> None:
                 f"| {row['accepted']} of 5 | {row['seconds']:.1f} |",
                 flush=True,
             )
-    print(
-        "\n| pistons | untrained, mean | trained, mean | >= 80 on | >= 60 on | training, median s |\n|---|---|---|---|---|---|"
-    )
+    print("\n| pistons | untrained, mean | trained, mean | >= 80 on | >= 60 on | training, median s |")
+    print("|---|---|---|---|---|---|")
     for pistons in flags.pistons:
         own = [row for row in rows if row["pistons"] == pistons]
         print(
