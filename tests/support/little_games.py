@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text
@@ -12,7 +12,7 @@ from pettingzoo import AECEnv, ParallelEnv
 class Leaving(ParallelEnv[str, Any, Any]):
     """Each of three agents may leave from the second round on and earns the round's number by it; 5 rounds at most."""
 
-    metadata: dict[str, Any] = {"name": "leaving", "render_modes": []}
+    metadata: ClassVar[dict[str, Any]] = {"name": "leaving", "render_modes": []}
 
     def __init__(self, rounds: int = 5) -> None:
         self.possible_agents = ["a", "b", "c"]
@@ -56,7 +56,7 @@ class Taking(AECEnv[str, Any, Any]):
     The third player is out after its first move.
     """
 
-    metadata: dict[str, Any] = {"name": "taking", "render_modes": []}
+    metadata: ClassVar[dict[str, Any]] = {"name": "taking", "render_modes": []}
 
     def __init__(self) -> None:
         self.possible_agents = ["p_0", "p_1", "p_2"]
@@ -104,7 +104,7 @@ class Taking(AECEnv[str, Any, Any]):
 class Odd(ParallelEnv[str, Any, Any]):
     """Two agents with other spaces than usual; the reward of each is the sum of what it chose."""
 
-    metadata: dict[str, Any] = {"name": "odd", "render_modes": []}
+    metadata: ClassVar[dict[str, Any]] = {"name": "odd", "render_modes": []}
 
     def __init__(self) -> None:
         self.possible_agents = ["binary", "box", "digits", "number"]

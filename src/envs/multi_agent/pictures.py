@@ -43,6 +43,7 @@ class PictureGame(ParallelGame):
         self._witness = _Witness(env)
         self._chain = _chain(self._witness, size, stack)
         self._pictures: Mapping[str, NDArray[np.uint8]] = {}
+        self._acted: dict[str, Any] = {}
 
     def picture(self, seat: str) -> NDArray[np.uint8]:
         """What a living seat sees: its last pictures side by side, `(height, width * stack)`."""
@@ -54,10 +55,16 @@ class PictureGame(ParallelGame):
         self._chain = _chain(self._witness, self._size, self._stack)
         self._pictures, _ = self._chain.reset(seed=seed)
         self._start(self._witness.beginning)
+        self._acted = {}
 
     def _step(self, actions: Mapping[str, Any]) -> Mapping[str, float]:
-        """One step through the chain. Who is out is asked of the game itself: black death hides it."""
-        self._pictures = self._chain.step(dict(actions))[0]
+        """One step through the chain.
+
+        Black death hides who is out: it is asked of the game itself, and the chain still wants an action of the dead,
+        which black death drops again.
+        """
+        self._acted.update(actions)
+        self._pictures = self._chain.step({seat: self._acted[seat] for seat in self._chain.agents})[0]
         return self._take(self._witness.outcome)
 
 
