@@ -1,10 +1,10 @@
-"""What `train_env.py` makes of PettingZoo games, over many seeds: train, then play fresh episodes with the policies at the end.
+"""What `train_env.py` makes of PettingZoo games, over many seeds: train, then play fresh episodes with the last policies.
 
     python benchmarks/games_seeds.py                                   # the games of docs/games.md, seeds 0 to 9
     python benchmarks/games_seeds.py --games classic/tictactoe-v3 --seeds 3 --set opponents=self
 
-Every run is the script's own (5 iterations of 3 episodes, built-in engine, sequential gate). "untrained" is the default policy on
-the same fresh episodes. CPU seconds are those of the training alone.
+Every run is the script's own (5 iterations of 3 episodes, built-in engine, sequential gate). "untrained" is the default
+policy on the same fresh episodes. CPU seconds are those of the training alone.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def main() -> None:
     flags = parser.parse_args()
     settings = {name: value(text) for name, _, text in (one.partition("=") for one in flags.set)}
     print(f"{platform.machine()}, Python {platform.python_version()}, seeds 0 to {flags.seeds - 1} {settings or ''}\n")
-    print("| game | untrained, mean (worst, best) | trained, mean (worst, best) | better on | accepted | training, median CPU s |")
+    print(
+        "| game | untrained, mean (worst, best) | trained, mean (worst, best) | better on | accepted | median CPU s |"
+    )
     print("|---|---|---|---|---|---|")
     for game in flags.games:
         rows = [run(game, seed, settings) for seed in range(flags.seeds)]
