@@ -1,4 +1,4 @@
-"""What `train_env.py` makes of PettingZoo games over many seeds: train, then play fresh episodes with the last policies.
+"""What `train_env.py` makes of PettingZoo games over many seeds: train, then play fresh episodes with the policies.
 
     python benchmarks/games_seeds.py                                   # all described games, seeds 0 to 9
     python benchmarks/games_seeds.py --games classic/tictactoe-v3 --seeds 3 --set opponents=self
