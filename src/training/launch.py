@@ -11,6 +11,7 @@ import logging
 import os
 import shlex
 import signal
+import socket
 import sys
 from collections.abc import Callable, Collection
 from contextlib import contextmanager
@@ -18,8 +19,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
-from textgrad_agents.errors import BudgetError, ConfigError, TextgradAgentsError
+from textgrad_agents.errors import BudgetError, ConfigError, EngineAccessError, TextgradAgentsError
 from training.command_line import exit_code, fail
 from training.config import TrainingConfig
 from training.tables import make_table, print_table, say
@@ -27,6 +29,7 @@ from training.tables import make_table, print_table, say
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from textgrad_agents.engines import LLMConfig
     from textgrad_agents.engines.middleware import Spent
     from training.engines import Limits
     from training.monte_carlo import MonteCarloTrainer, Stats
@@ -113,6 +116,9 @@ def train(config: TrainingConfig, limits: Limits, *, overwrite: bool, progress: 
     from training.monte_carlo import MonteCarloTrainer
     from training.progress import make_progress
 
+    if config.agent_type == "llm":
+        for model in (config.get_episode_llm_config(), config.get_textgrad_llm_config()):
+            check_local_server(model)
     view: Any = None
     with MonteCarloTrainer(
         config, limits=limits, overwrite=overwrite, on_event=lambda event: view.show(event)
@@ -134,6 +140,27 @@ def train(config: TrainingConfig, limits: Limits, *, overwrite: bool, progress: 
         say(f"stopped as asked; everything finished is saved. To go on: {again}")
         return STOPPED
     return 0
+
+
+def check_local_server(model: LLMConfig) -> None:
+    """A server on this machine that is not there will not come by waiting.
+
+    Raises:
+        EngineAccessError: nothing listens at the model's address on this machine.
+    """
+    from textgrad_agents.engines.models.providers import is_loopback
+
+    if model.base_url is None or not is_loopback(model.base_url):
+        return
+    address = urlsplit(model.base_url)
+    try:
+        port = address.port or (443 if address.scheme == "https" else 80)
+        socket.create_connection((address.hostname or "localhost", port), timeout=5).close()
+    except OSError as error:
+        raise EngineAccessError(
+            f"nothing answers at {model.base_url} ({error.strerror or error}): start the server of {model.name!r}, "
+            "or name another address with --base_url"
+        ) from None
 
 
 def announcement(config: TrainingConfig) -> list[str]:
