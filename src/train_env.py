@@ -4,7 +4,7 @@
 
 trains a policy for each of the two players with the built-in engine (no key, no network); an episode is 20 games of
 each player against random moves. Other games: classic/connect_four-v3, mpe2/simple_spread-v3,
-butterfly/knights_archers_zombies-v11, any other name of PettingZoo, or my_module:my_env. docs/games.md has figures.
+butterfly/knights_archers_zombies-v11, any other name of PettingZoo, or my_module:my_env.
 """
 
 from __future__ import annotations
