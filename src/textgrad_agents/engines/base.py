@@ -7,7 +7,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, TypeVar
 
 from textgrad_agents.interfaces import Engine, GenerateOptions
 from textgrad_agents.messages import Message, Usage
@@ -55,33 +55,20 @@ def one_line(value: object, limit: int = 200) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-@runtime_checkable
-class Priced(Protocol):
-    """An engine whose calls cost money."""
-
-    def cost(self, usage: Usage) -> float | None:
-        """USD for `usage`, or None if the price is not known."""
-        ...
-
-
-@runtime_checkable
-class Capped(Protocol):
-    """An engine that knows beforehand what a call may use at most."""
-
-    def most_usage(self, messages: Sequence[Message], options: GenerateOptions) -> Usage:
-        """The most that a call may use."""
-        ...
+# What an engine may say of itself beyond the protocol; wrappers say it on.
 
 
 def call_cost(engine: Engine, usage: Usage) -> float | None:
     """USD for `usage` of `engine`, None if unknown. An engine without prices runs on this machine and is free."""
-    return engine.cost(usage) if isinstance(engine, Priced) else 0.0
+    cost: Callable[[Usage], float | None] | None = getattr(engine, "cost", None)
+    return cost(usage) if cost else 0.0
 
 
 def most_usage(engine: Engine, messages: Sequence[Message], options: GenerateOptions) -> Usage:
     """The most that a call of `engine` may use."""
-    if isinstance(engine, Capped):
-        return engine.most_usage(messages, options)
+    most: Callable[[Sequence[Message], GenerateOptions], Usage] | None = getattr(engine, "most_usage", None)
+    if most:
+        return most(messages, options)
     return Usage(most_tokens(messages, options), options.max_tokens or _DEFAULT_CAP, estimated=True)
 
 

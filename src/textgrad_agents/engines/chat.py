@@ -6,37 +6,29 @@ is imported on the first call.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textgrad_agents.engines.base import PerLoop, most_tokens
-from textgrad_agents.engines.chunks import Assembly, read_events
-from textgrad_agents.engines.connection import connect
-from textgrad_agents.engines.faults import connection_fault, status_fault, timeout_fault
+from textgrad_agents.engines.chunks import Assembly
+from textgrad_agents.engines.connection import Connections
+from textgrad_agents.engines.exchange import post, stream_events
 from textgrad_agents.engines.models.config import LLMConfig
 from textgrad_agents.engines.models.pricing import cost_of
-from textgrad_agents.engines.parameters import parameters
+from textgrad_agents.engines.parameters import most_written, parameters
 from textgrad_agents.engines.structured import LOWER, Form, Level
-from textgrad_agents.engines.wire import first_choice, no_choice, parse_reply, read_completion, request_body
+from textgrad_agents.engines.wire import read_completion, request_body
 from textgrad_agents.errors import EngineError
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, GenerateOptions
 from textgrad_agents.messages import Completion, Message, Usage
 
-if TYPE_CHECKING:
-    from httpx2 import Response
-
 _log = logging.getLogger(__name__)
 
 _LEVELS: Mapping[bool | str, Level] = {True: "json_schema", "json_object": "json_object", False: "tags"}
-_PATH = "/chat/completions"
-_STREAM = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 class ChatEngine:
@@ -51,7 +43,7 @@ class ChatEngine:
 
     def __init__(self, config: LLMConfig) -> None:
         self.config = config
-        self._connections = PerLoop(partial(connect, config))
+        self._connections = PerLoop(partial(Connections, config))
         self._level: Level = _LEVELS[config.structured]
         self._told: set[str] = set()
 
@@ -92,10 +84,8 @@ class ChatEngine:
 
     def most_usage(self, messages: Sequence[Message], options: GenerateOptions) -> Usage:
         """The most that a call may use: no tokenizer makes more tokens of the request, and the reply is capped."""
-        sent, _ = parameters(self.config, options)
-        replies = sent.get("n", 1)
-        cap = sent.get("max_completion_tokens") or sent.get("max_tokens") or self.config.max_tokens
-        return Usage(input_tokens=most_tokens(messages, options), output_tokens=cap * replies, estimated=True)
+        cap = most_written(self.config, options)
+        return Usage(input_tokens=most_tokens(messages, options), output_tokens=cap, estimated=True)
 
     async def generate(self, messages: Sequence[Message], options: GenerateOptions = DEFAULT_OPTIONS) -> Completion:
         """Answer `messages`. `Completion.details` holds the parameters that were sent.
@@ -135,7 +125,7 @@ class ChatEngine:
         if options.response_schema is not None:
             body = Form.of(body, options.response_schema, self._level).ask(body)
         assembly = Assembly(self.config, messages)
-        async with aclosing(self._events(body)) as events:
+        async with aclosing(stream_events(self._connections.get(), self.config, body)) as events:
             async for event in events:
                 if piece := assembly.add(event):
                     yield piece
@@ -143,9 +133,9 @@ class ChatEngine:
 
     async def aclose(self) -> None:
         """Close the connections of the running loop. The engine may be used again."""
-        connection = self._connections.pop()
-        if connection is not None:
-            await connection.keeper.aclose()
+        connections = self._connections.pop()
+        if connections is not None:
+            await connections.aclose()
 
     # -- one request -------------------------------------------------------------------------------------------------
 
@@ -157,9 +147,9 @@ class ChatEngine:
 
     async def _complete(self, body: Mapping[str, Any], messages: Sequence[Message]) -> Completion:
         if not self.config.stream:
-            return self._read(parse_reply(await self._post(body), self.config), body, messages)
+            return self._read(await post(self._connections.get(), self.config, body), body, messages)
         assembly = Assembly(self.config, messages)
-        async with aclosing(self._events(body)) as events:
+        async with aclosing(stream_events(self._connections.get(), self.config, body)) as events:
             async for event in events:
                 assembly.add(event)
         return self._read(assembly.reply(), body, messages)
@@ -168,65 +158,6 @@ class ChatEngine:
         completion = read_completion(reply, self.config, messages)
         sent = {name: value for name, value in body.items() if name not in ("model", "messages", "tools")}
         return replace(completion, details={"parameters": sent, **completion.details})
-
-    async def _post(self, body: Mapping[str, Any]) -> str:
-        """Send `body`; the text of the response."""
-        import openai
-
-        client = self._connections.get().client
-        try:
-            async with asyncio.timeout(self.config.timeout):
-                return self.config.redacted(await client.post(_PATH, body=body, cast_to=str))
-        except (TimeoutError, openai.APIError) as error:
-            fault = self._fault(error)
-        raise fault  # outside the handler, so that it does not drag the request along
-
-    async def _events(self, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
-        """Send `body`, asking for a stream; the data of its events. A whole reply is made one event."""
-        import httpx2
-        import openai
-
-        until = asyncio.get_running_loop().time() + self.config.timeout
-        client = self._connections.get().client
-        response: Response | None = None
-        try:
-            async with asyncio.timeout_at(until):
-                stream = await client.post(
-                    _PATH, body={**body, **_STREAM}, cast_to=object, stream=True, stream_cls=openai.AsyncStream[object]
-                )
-            response = stream.response
-            if not response.headers.get("content-type", "").startswith("text/event-stream"):
-                async with asyncio.timeout_at(until):
-                    whole = self.config.redacted((await response.aread()).decode(errors="replace"))
-                yield self._as_event(parse_reply(whole, self.config))
-                return
-            async with aclosing(response.aiter_bytes()) as pieces, aclosing(read_events(pieces)) as events:
-                while (event := await _next_by(until, events)) != "[DONE]":
-                    yield self.config.redacted(event)
-            return
-        except (TimeoutError, openai.APIError, httpx2.RequestError, ssl.SSLError) as error:
-            fault = self._fault(error)
-        finally:
-            if response is not None:
-                await response.aclose()
-        raise fault
-
-    def _as_event(self, reply: Mapping[str, Any]) -> str:
-        """A whole reply as the one chunk of a stream."""
-        choice = first_choice(reply)
-        if choice is None:
-            raise no_choice(reply, self.config)
-        finish = choice.get("finish_reason") or "stop"
-        return json.dumps({**reply, "choices": [{**choice, "delta": choice.get("message"), "finish_reason": finish}]})
-
-    def _fault(self, error: Exception) -> EngineError:
-        import openai
-
-        if isinstance(error, TimeoutError):
-            return timeout_fault(self.config)
-        if isinstance(error, openai.APIStatusError):
-            return status_fault(self.config, error.status_code, error.response.headers, error.response.text)
-        return connection_fault(self.config, error)
 
     def _step_down(self, level: Level) -> None:
         if self._level == level:
@@ -238,9 +169,3 @@ class ChatEngine:
         if new:
             self._told.update(new)
             _log.warning("%s takes no %s while it reasons; not sent", self.config.model_string, ", ".join(new))
-
-
-async def _next_by(until: float, events: AsyncIterator[str]) -> str:
-    """The next event, waited for until a time of the loop's clock; a stream that ends says ``[DONE]``."""
-    async with asyncio.timeout_at(until):
-        return await anext(events, "[DONE]")

@@ -1,6 +1,6 @@
-"""The HTTP client of a `ChatEngine`: one per event loop, closed when the loop ends or nobody needs it any more.
+"""The HTTP clients of a `ChatEngine` on one event loop, closed when the loop ends or nobody needs them any more.
 
-It follows no redirects and retries nothing, reads no more than a reply can be, and speaks to no address that serves
+They follow no redirects and retry nothing, read no more than a reply can be, and speak to no address that serves
 machines their credentials. A request carries its own headers and our key, nothing that the environment adds for another
 server.
 """
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +19,62 @@ from textgrad_agents.engines.models.providers import OPENAI, is_link_local, is_l
 from textgrad_agents.errors import EngineError
 
 if TYPE_CHECKING:
+    from httpx2 import Request
     from openai import AsyncOpenAI
 
-_HEADERS = ("accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent")
-_OPENAI_HEADERS = ("openai-organization", "openai-project")
+_HEADERS = (b"accept", b"connection", b"content-length", b"content-type", b"host", b"user-agent")
+_OPENAI_HEADERS = (*_HEADERS, b"openai-organization", b"openai-project")
 _CONNECT_SECONDS = 20.0
-_MOST_CONNECTIONS = 1000
+_CALLS_PER_CLIENT = 32  # a client looks through all its connections for every call, so several small ones are faster
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """A client, and the generator whose end closes it."""
+class Connections:
+    """Clients for the running loop, as many as the calls under way need.
 
-    client: AsyncOpenAI
-    keeper: AsyncGenerator[None]
+    Args:
+        config: of the model at the other end.
+    """
+
+    def __init__(self, config: LLMConfig) -> None:
+        self._config = config
+        self.clients: list[AsyncOpenAI] = []
+        self._calls: list[int] = []
+        self._keeper = _close_with_loop(self.clients)
+        with contextlib.suppress(StopIteration):
+            self._keeper.__anext__().send(None)  # up to its yield, where nothing is awaited
+
+    @contextlib.contextmanager
+    def client(self) -> Generator[AsyncOpenAI, None, None]:
+        """A client for one call: that with the fewest calls under way, or a new one."""
+        index = min(range(len(self.clients)), key=self._calls.__getitem__, default=0)
+        if not self.clients or self._calls[index] >= _CALLS_PER_CLIENT:
+            index = len(self.clients)
+            self.clients.append(_connect(self._config))
+            self._calls.append(0)
+        self._calls[index] += 1
+        try:
+            yield self.clients[index]
+        finally:
+            self._calls[index] -= 1
+
+    async def aclose(self) -> None:
+        """Close all clients."""
+        await self._keeper.aclose()
 
 
-def connect(config: LLMConfig) -> Connection:
-    """A client for the running loop."""
+async def _close_with_loop(clients: list[AsyncOpenAI]) -> AsyncGenerator[None]:
+    """Closes `clients` when nobody holds the generator any more, or when the running loop ends, whichever comes first.
+
+    A loop finishes generators that are dropped, and all it knows before it closes.
+    """
+    try:
+        yield
+    finally:
+        for client in clients:
+            await client.close()
+
+
+def _connect(config: LLMConfig) -> AsyncOpenAI:
     import httpx2
     import openai
 
@@ -46,19 +83,15 @@ def connect(config: LLMConfig) -> Connection:
     _hush()
     http_client = openai.DefaultAsyncHttpxClient(
         follow_redirects=False,
-        limits=httpx2.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=_MOST_CONNECTIONS),
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
         verify=config.url.startswith("https:"),  # plain HTTP has no certificates to spend time on
         timeout=openai.Timeout(None, connect=_CONNECT_SECONDS),  # the whole call has its own limit
         trust_env=not is_loopback(config.url),  # a proxy has no business between us and this machine
         event_hooks={"request": [partial(_prepare, config)], "response": [bound]},
     )
-    client = openai.AsyncOpenAI(
+    return openai.AsyncOpenAI(
         api_key="set by the request hook", base_url=config.url, http_client=http_client, max_retries=0
     )
-    keeper = _close_with_loop(client)
-    with contextlib.suppress(StopIteration):
-        keeper.__anext__().send(None)  # up to its yield, where nothing is awaited
-    return Connection(client, keeper)
 
 
 def _hush() -> None:
@@ -71,26 +104,17 @@ def _hush() -> None:
         logger.setLevel(logging.INFO)
 
 
-async def _close_with_loop(client: AsyncOpenAI) -> AsyncGenerator[None]:
-    """Closes `client` when nobody holds the generator any more, or when the running loop ends, whichever comes first.
-
-    A loop finishes generators that are dropped, and all it knows before it closes.
-    """
-    try:
-        yield
-    finally:
-        await client.close()
-
-
-async def _prepare(config: LLMConfig, request: Any) -> None:
+async def _prepare(config: LLMConfig, request: Request) -> None:
     """Put our key on a request, take off what the environment adds for another server, and have its address watched."""
-    kept = _HEADERS + (_OPENAI_HEADERS if config.provider is OPENAI else ())
-    for header in [name for name in request.headers if name.lower() not in kept]:
-        del request.headers[header]
-    request.headers["accept-encoding"] = "gzip"
+    import httpx2
+
+    kept = _OPENAI_HEADERS if config.provider is OPENAI else _HEADERS
+    headers = [(name, value) for name, value in request.headers.raw if name.lower() in kept]
+    headers.append((b"accept-encoding", b"gzip"))
     key = config.get_api_key()
     if key is not None:
-        request.headers["authorization"] = f"Bearer {key}"
+        headers.append((b"authorization", f"Bearer {key}".encode()))
+    request.headers = httpx2.Headers(headers)
     if not is_loopback(config.url):
         request.extensions["trace"] = partial(_watch, config)
 

@@ -73,6 +73,14 @@ def parameters(config: LLMConfig, options: GenerateOptions) -> tuple[dict[str, A
     return sent, dropped
 
 
+def most_written(config: LLMConfig, options: GenerateOptions) -> int:
+    """Tokens that the replies to a request may have together."""
+    if not (options.extra or config.extra_params):
+        return options.max_tokens or config.max_tokens
+    sent, _ = parameters(config, options)
+    return (sent.get("max_completion_tokens") or sent.get("max_tokens") or config.max_tokens) * sent.get("n", 1)
+
+
 def _wire_name(config: LLMConfig, name: str) -> str:
     return config.provider.wire_names.get(name, name) if config.provider else name
 

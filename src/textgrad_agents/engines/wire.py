@@ -23,6 +23,11 @@ _FINISH: Mapping[str, Finish] = {
 
 def to_wire(message: Message) -> dict[str, Any]:
     """One message of a request."""
+    if type(message) is Message and not (
+        message.tool_calls or message.content_is_json_str or message.cache_breakpoint or message.tool_call_id
+    ):
+        plain = {"role": message.role, "content": message.content or ""}
+        return plain if message.name is None else {**plain, "name": message.name}
     wire = {"content": None} | message.model_dump(exclude_none=True, by_alias=True)
     if not message.tool_calls:
         wire.pop("tool_calls", None)

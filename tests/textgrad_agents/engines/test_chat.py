@@ -621,7 +621,7 @@ class TestLoops:
 
         async def close_between() -> None:
             await engine.generate([user("hello")])
-            client = engine._connections.get().client
+            (client,) = engine._connections.get().clients
             await engine.aclose()
             assert client.is_closed()
             await engine.aclose()
@@ -635,7 +635,8 @@ class TestLoops:
 
         async def look() -> Any:
             await engine.generate([user("hello")])
-            return engine._connections.get().client
+            (client,) = engine._connections.get().clients
+            return client
 
         assert asyncio.run(look()).is_closed()
 

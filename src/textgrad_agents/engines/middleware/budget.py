@@ -2,6 +2,8 @@
 
 The account is a SQLite file that threads and processes share, so that together they spend no more than one of them
 could. What a call may cost at most is reserved before it is sent; what is not known to have been used is owed in full.
+A settlement is written with the next reservation of its process, or at once if fewer calls are under way than were
+settled; a process that ends before leaves its reservations, which are then owed in full.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ import math
 import os
 import platform
 import sqlite3
+import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -74,6 +79,10 @@ class Budget:
         self.tokens = tokens
         self.hours = hours
         self._start = time.monotonic()
+        self._process = os.getpid()
+        self._under_way = 0
+        self._settled: list[tuple[int, int, int]] = []
+        self._lock = threading.RLock()
         self._database = Database(path, _SCHEMA, what="budget file")
 
     def reserve(self, usd: float, tokens: int) -> int | None:
@@ -87,28 +96,27 @@ class Budget:
             BudgetError: there is not enough left.
         """
         nano = math.ceil(usd * _NANO)
-        with self._database.transaction() as rows:
+        with self._account() as rows:
             spent_nano, spent_tokens, spent_calls = rows.execute("SELECT nano_usd, tokens, calls FROM spent").fetchone()
-            self._refuse_if_spent(spent_nano + nano, spent_tokens + tokens, spent_calls + 1, nano, tokens)
-            held_nano, held_tokens = rows.execute(_HELD).fetchone()
-            if not self._fits(spent_nano + held_nano + nano, spent_tokens + held_tokens + tokens):
-                _charge_the_dead(rows)
-                return None
-            rows.execute("UPDATE spent SET calls = calls + 1")
-            return rows.execute(
-                "INSERT INTO reserved (process, nano_usd, tokens) VALUES (?, ?, ?)", (_own(os.getpid()), nano, tokens)
-            ).lastrowid
+            refusal = self._refusal(spent_nano, spent_tokens, spent_calls, nano, tokens)
+            reservation = (
+                None if refusal else self._reserve(rows, spent_nano + nano, spent_tokens + tokens, nano, tokens)
+            )
+        if refusal:
+            raise make_fault("budget", f"{refusal}; {_WAY_OUT}", BudgetError)
+        return reservation
 
     def settle(self, reservation: int, usd: float, tokens: int) -> None:
         """Charge what a call used, and free the rest of its reservation."""
-        with self._database.transaction() as rows:
-            rows.execute("DELETE FROM reserved WHERE id = ?", (reservation,))
-            rows.execute(
-                "UPDATE spent SET nano_usd = nano_usd + ?, tokens = tokens + ?", (math.ceil(usd * _NANO), tokens)
-            )
+        with self._lock:
+            self._settled.append((reservation, math.ceil(usd * _NANO), tokens))
+            self._under_way -= 1
+            if len(self._settled) > self._under_way:
+                self._write()
 
     def spent(self) -> Spent:
         """What was spent so far; reservations are not in it."""
+        self._write()
         ((nano, tokens, calls),) = self._database.read("SELECT nano_usd, tokens, calls FROM spent")
         assert isinstance(nano, int)
         assert isinstance(tokens, int)
@@ -117,26 +125,59 @@ class Budget:
 
     def close(self) -> None:
         """Close the file."""
+        self._write()
         self._database.close()
+
+    @contextmanager
+    def _account(self) -> Generator[sqlite3.Connection, None, None]:
+        """The account in a transaction, with all that was settled here."""
+        with self._lock:
+            if self._process != os.getpid():  # what was under way before a fork is the parent's
+                self._process, self._under_way, self._settled = os.getpid(), 0, []
+            with self._database.transaction() as rows:
+                for reservation, nano, tokens in self._settled:
+                    rows.execute("DELETE FROM reserved WHERE id = ?", (reservation,))
+                    _charge(rows, nano, tokens)
+                yield rows
+            self._settled.clear()
+
+    def _write(self) -> None:
+        with self._account():
+            pass
+
+    def _reserve(
+        self, rows: sqlite3.Connection, nano: int, tokens: int, call_nano: int, call_tokens: int
+    ) -> int | None:
+        """Set a call's part aside, if what is spent and held leaves room for it."""
+        held_nano, held_tokens = rows.execute(_HELD).fetchone()
+        if not self._fits(nano + held_nano, tokens + held_tokens):
+            _charge_the_dead(rows)
+            return None
+        rows.execute("UPDATE spent SET calls = calls + 1")
+        self._under_way += 1
+        row = _own(os.getpid()), call_nano, call_tokens
+        return rows.execute("INSERT INTO reserved (process, nano_usd, tokens) VALUES (?, ?, ?)", row).lastrowid
 
     def _fits(self, nano: int, tokens: int) -> bool:
         return (self.usd is None or nano <= self.usd * _NANO) and (self.tokens is None or tokens <= self.tokens)
 
-    def _refuse_if_spent(self, nano: int, tokens: int, calls: int, call_nano: int, call_tokens: int) -> None:
-        """Refuse a call that would not fit even if no other call were under way."""
-        spent = ""
+    def _refusal(self, nano: int, tokens: int, calls: int, call_nano: int, call_tokens: int) -> str:
+        """Why a call would not fit even if no other were under way; "" if it would."""
         if self.hours is not None and time.monotonic() - self._start > self.hours * 3600:
-            spent = f"the {self.hours:g} hours of the run are over"
-        elif self.calls is not None and calls > self.calls:
-            spent = f"the budget of {self.calls} calls is spent"
-        elif not self._fits(nano, 0):
-            used, most = (nano - call_nano) / _NANO, call_nano / _NANO
-            spent = f"of {self.usd:g} USD {used:.6g} are spent, and the next call may cost {most:.6g}"
-        elif not self._fits(0, tokens):
-            used, most = tokens - call_tokens, call_tokens
-            spent = f"of {self.tokens} tokens {used} are spent, and the next call may use {most}"
-        if spent:
-            raise make_fault("budget", f"{spent}; {_WAY_OUT}", BudgetError)
+            return f"the {self.hours:g} hours of the run are over"
+        if self.calls is not None and calls >= self.calls:
+            return f"the budget of {self.calls} calls is spent"
+        if not self._fits(nano + call_nano, 0):
+            return (
+                f"of {self.usd:g} USD {nano / _NANO:.6g} are spent, and the next call may cost {call_nano / _NANO:.6g}"
+            )
+        if not self._fits(0, tokens + call_tokens):
+            return f"of {self.tokens} tokens {tokens} are spent, and the next call may use {call_tokens}"
+        return ""
+
+
+def _charge(rows: sqlite3.Connection, nano: int, tokens: int) -> None:
+    rows.execute("UPDATE spent SET nano_usd = nano_usd + ?, tokens = tokens + ?", (nano, tokens))
 
 
 def _charge_the_dead(rows: sqlite3.Connection) -> None:
@@ -146,7 +187,7 @@ def _charge_the_dead(rows: sqlite3.Connection) -> None:
         if not _alive(holder):
             nano, tokens = rows.execute(f"{_HELD} WHERE process = ?", (holder,)).fetchone()
             rows.execute("DELETE FROM reserved WHERE process = ?", (holder,))
-            rows.execute("UPDATE spent SET nano_usd = nano_usd + ?, tokens = tokens + ?", (nano, tokens))
+            _charge(rows, nano, tokens)
 
 
 def _process(pid: int) -> str:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 _URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%/+-]*)?")
@@ -70,16 +71,19 @@ PROVIDERS: Mapping[str, Provider] = {
 }
 
 
+@lru_cache(maxsize=256)
 def provider_at(url: str) -> Provider | None:
     """The provider that serves `url`, if it is one we know."""
     return next((one for one in PROVIDERS.values() if one.owns(url)), None)
 
 
+@lru_cache(maxsize=256)
 def provider_of_variable(variable: str | None) -> Provider | None:
     """The provider whose key the environment variable `variable` holds, if it is one we know."""
     return next((one for one in PROVIDERS.values() if variable and one.key_variable == variable), None)
 
 
+@lru_cache(maxsize=256)
 def is_loopback(url: str) -> bool:
     """True if `url` points to this machine."""
     host = urlsplit(url).hostname or ""
