@@ -31,17 +31,18 @@ from textgrad_agents.messages import Completion
 from training import MonteCarloTrainer, TrainingConfig
 from training.engines import Engines
 
-RULE = "When the lamp on my {lit} is lit, press {pressed}."
+WRONG = "When the lamp on my left is lit, press right. When the lamp on my right is lit, press left."
+RIGHT = "When the lamp on my left is lit, press left. When the lamp on my right is lit, press right."
 
 
 class Paid:
-    """Says what the built-in engine says, after a while, for money; as optimizer it proposes good and bad rules."""
+    """Acts as the built-in engine does, for money; proposes a wrong rule twice, then the right one."""
 
     name = "paid"
 
     def __init__(self, log: Path) -> None:
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        self._inner = RulebookEngine()
+        self._actor = RulebookEngine()
 
     def cost(self, usage):
         return usage.input_tokens * 1e-6 + usage.output_tokens * 3e-6
@@ -49,11 +50,16 @@ class Paid:
     async def generate(self, messages, options):
         os.write(self._log, f"{options.role} {request_key({'engine': self.name}, messages, options).hex()}\n".encode())
         await asyncio.sleep(0.001 * (options.seed % 7) / 3)
-        if options.role != "optimizer":
-            return await self._inner.generate(messages, options)
-        tag = re.search(r"<(NEW_[0-9a-f]{8})>", messages[-1].text)[1]
-        lit, pressed = (("left", "right")[options.seed >> bit & 1] for bit in (5, 9))
-        reply = f"<{tag}>\n{RULE.format(lit=lit, pressed=pressed)}\nThought number {options.seed}.\n</{tag}>"
+        if options.role == "actor":
+            return await self._actor.generate(messages, options)
+        text = messages[-1].text
+        if options.role == "critic":
+            agents = sorted(set(re.findall(r"keeper_\d", text)))
+            reply = json.dumps({one: {"score": 0.1, "feedback": f"Thought {options.seed}."} for one in agents})
+        else:
+            tag = re.search(r"<(NEW_[0-9a-f]{8})>", text)[1]
+            tried = text.count("not taken: ")
+            reply = f"<{tag}>\n{RIGHT if tried == 2 else WRONG}\nThought {options.seed}.\n</{tag}>"
         return Completion(reply, usage=estimate_usage(messages, reply))
 
 
