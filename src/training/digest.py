@@ -4,8 +4,9 @@ Two parts. The narrative tells every tenth cycle as seen from above. The table c
 that the observations name and each action taken in it, how often, and what followed. Which action is right is for the
 reader to conclude.
 
-Gains are counted in the team's rewards, cycle by cycle, where all agents earn alike. Where each earns its own, an
-agent's decisions are counted in what it earned itself, decision by decision.
+What followed is counted in the team's rewards, cycle by cycle, where all agents earn alike. Where each earns its own,
+an agent's decisions are counted in what it earned itself, decision by decision. A gain says where what followed stands
+among all of the episode, not how large it was: a few large rewards would drown what all the others tell.
 """
 
 from __future__ import annotations
@@ -33,14 +34,18 @@ WINDOW = 4
 ROUNDING = 1e-12  # differences that are no more than this share of the rewards are none
 
 _TABLE_LEGEND = """### What followed which action
-Counted over all cycles. The number after an action is its gain: the mean reward per cycle over {window}, minus what
-the reward just before let expect (the episode's mean was {mean:+.4g}); then the number of such decisions and the spread
-(standard deviation) of their gains. Decisions of agents of the same role are counted together."""
+Counted over all cycles. The number after an action is its gain: where what followed stands among all cycles of the
+episode, in points above the middle (+10: more followed than after 60 % of the cycles; -10: than after 40 %). What
+followed is the mean reward per cycle over {window}, minus what the reward just before let expect (the episode's mean
+was {mean:+.4g}). In brackets the number of such decisions and the spread (standard deviation) of their gains. Decisions
+of agents of the same role are counted together."""
 
 _OWN_LEGEND = """### What followed which action
-Counted over all decisions. The number after an action is its gain: what the agent itself earned per decision over
-{window}, minus what its reward just before let expect; then the number of such decisions and the spread (standard
-deviation) of their gains. Decisions of agents of the same role are counted together."""
+Counted over all decisions. The number after an action is its gain: where what followed stands among all decisions of
+the same agent, in points above the middle (+10: more followed than after 60 % of them; -10: than after 40 %). What
+followed is what the agent itself earned per decision over {window}, minus what its reward just before let expect. In
+brackets the number of such decisions and the spread (standard deviation) of their gains. Decisions of agents of the
+same role are counted together."""
 
 _AGENT_LEGEND = """### What each agent's choices were worth
 By the table of its role: the mean gain of the actions that it chose, compared with choosing blindly among the actions
@@ -191,8 +196,9 @@ class _Counted:
 
 
 def _gains(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """`(T,)`: mean reward of the `window` cycles from each on, minus what the reward just before let expect.
+    """`(T,)`: where what followed each cycle stands among all, from -50 to 50.
 
+    What followed is the mean reward of the `window` cycles from each on, minus what the reward just before let expect.
     What is to be expected is the straight line of least squares through all cycles. Where rewards show how things go
     (a ball that rolls on, a distance that is left), what was so before would drown what the decision changed; where
     they do not, the line is flat and this is minus the mean. Rewards that never change leave no gain to anything, and
@@ -205,7 +211,15 @@ def _gains(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     before -= before.mean()
     least = len(rewards) * (ROUNDING * np.abs(rewards).max()) ** 2
     slope = before @ following / square if (square := before @ before) > least else 0.0
-    return following - following.mean() - slope * before
+    unexpected = following - following.mean() - slope * before
+    return _standing(unexpected / np.abs(rewards).max())
+
+
+def _standing(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`(T,)`: percent of the values below each, plus half of those equal to it up to rounding, minus 50."""
+    values = np.round(values, 9)
+    ordered = np.sort(values)
+    return 50.0 * (ordered.searchsorted(values, "left") + ordered.searchsorted(values, "right")) / len(values) - 50.0
 
 
 def _following(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]:

@@ -52,15 +52,27 @@ def written(rewards, agents=("a",), situation="it rains", earned=None):
     )
 
 
+def acting(rewards, stays):
+    """An episode of one agent with these rewards, in which it stays or goes."""
+    episode = written(rewards)
+    [trajectory] = episode.trajectories
+    steps = tuple(
+        replace(step, action_name="stay" if stay else "go") for step, stay in zip(trajectory.steps, stays, strict=True)
+    )
+    return replace(episode, trajectories=(Trajectory("a", steps),))
+
+
 def expected_gains(rewards, window=WINDOW):
-    """Mean reward of the next cycles minus the line of least squares through the rewards before."""
+    """Where the mean reward of the next cycles, minus a line through the rewards before, stands among all of them."""
     if len(rewards) < 2:
         return [0.0] * len(rewards)
     following = [statistics.fmean(rewards[t : t + window]) for t in range(len(rewards))]
     before = [statistics.fmean(rewards[:-1]), *rewards[:-1]]
     design = np.column_stack([np.ones(len(rewards)), before])
     line, *_ = np.linalg.lstsq(design, np.array(following), rcond=None)
-    return (np.array(following) - design @ line).tolist()
+    unexpected = (np.array(following) - design @ line) / max(1e-9, *map(abs, rewards))
+    values = [round(one, 9) for one in unexpected.tolist()]
+    return [100 * statistics.fmean((other < one) + (other == one) / 2 for other in values) - 50 for one in values]
 
 
 def slow_table(episode, agents, window=WINDOW):
@@ -167,7 +179,7 @@ def test_what_is_written_is_what_was_counted(episode):
 
 @settings(deadline=None)
 @given(st.lists(st.floats(-100, 100).map(lambda number: round(number, 3)), min_size=1, max_size=40), st.integers(1, 9))
-def test_gains_are_the_residuals_of_least_squares(rewards, window):
+def test_gains_are_standings_of_the_residuals_of_least_squares(rewards, window):
     assume(len(rewards) < 3 or len(set(rewards[:-1])) > 1)  # rewards that never change have tests of their own
     [table] = tabulate(written(rewards), roles={}, window=window).roles
     gains = expected_gains(rewards, window)
@@ -180,27 +192,45 @@ def test_gains_are_the_residuals_of_least_squares(rewards, window):
 
 
 def test_what_was_going_on_anyway_is_taken_out():
-    """Rewards that wander, whoever does what: gains spread less than what followed does."""
+    """Rewards that wander, whoever does what: no action is praised for being taken when all goes well."""
     chance, rewards = random.Random(0), [0.0]
     while len(rewards) < 300:
         rewards.append(0.95 * rewards[-1] + chance.gauss(0, 1))
-    gains = tabulate(written(rewards), roles={}, window=2).roles[0].rows[0].gains
-    following = [statistics.fmean(rewards[t : t + 2]) for t in range(len(rewards))]
-    assert max(gain.spread for gain in gains.values()) < 0.7 * statistics.pstdev(following)
+    went_well = [t > 0 and rewards[t - 1] > 0 for t in range(len(rewards))]
+    gains = tabulate(acting(rewards, went_well), roles={}, window=2).roles[0].rows[0].gains
+    assert all(abs(gain.mean) < 5 for gain in gains.values())
+    followed = {well: [r for r, w in zip(rewards, went_well, strict=True) if w == well] for well in (True, False)}
+    assert min(map(statistics.fmean, followed.values())) < -1 < 1 < max(map(statistics.fmean, followed.values()))
 
 
 def test_what_an_action_added_is_left_in():
     chance = random.Random(1)
-    actions = [chance.choice((0, 1)) for _ in range(300)]
-    episode = written([chance.gauss(0, 0.1) + action for action in actions])  # stay earns 1 at once
-    [trajectory] = episode.trajectories
-    steps = tuple(
-        replace(step, action_name=("go", "stay")[action])
-        for step, action in zip(trajectory.steps, actions, strict=True)
+    stays = [chance.random() < 0.5 for _ in range(300)]
+    rewards = [chance.gauss(0, 0.1) + stay for stay in stays]  # staying earns 1 at once: half of all stands above half
+    gains = tabulate(acting(rewards, stays), roles={}, window=1).roles[0].rows[0].gains
+    assert gains["stay"].mean - gains["go"].mean == pytest.approx(50, abs=1)
+
+
+def test_a_few_large_rewards_do_not_drown_the_rest():
+    chance = random.Random(2)
+    stays = [chance.random() < 0.5 for _ in range(300)]
+    rewards = [chance.gauss(0, 0.1) + 0.1 * stay for stay in stays]
+    before = tabulate(acting(rewards, stays), roles={}, window=1).roles[0].rows[0].gains
+    for t in range(10, 300, 60):
+        rewards[t] = -1000.0
+    after = tabulate(acting(rewards, stays), roles={}, window=1).roles[0].rows[0].gains
+    assert before["stay"].mean > 10
+    assert after["stay"].mean == pytest.approx(before["stay"].mean, abs=3)
+
+
+@given(st.lists(st.integers(-9, 9), min_size=2, max_size=30), st.sampled_from([0.001, 3.0, 1e6]))
+def test_the_unit_of_the_reward_does_not_matter(rewards, unit):
+    gains, scaled = (
+        tabulate(written([scale * reward for reward in rewards]), roles={}).roles[0].rows[0].gains
+        for scale in (1.0, unit)
     )
-    [table] = tabulate(replace(episode, trajectories=(Trajectory("a", steps),)), roles={}, window=1).roles
-    gains = table.rows[0].gains
-    assert gains["stay"].mean - gains["go"].mean == pytest.approx(1.0, abs=0.1)
+    for name, gain in gains.items():
+        assert (scaled[name].count, scaled[name].mean) == (gain.count, pytest.approx(gain.mean, abs=1e-6))
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 50])

@@ -58,7 +58,7 @@ def _digest(question: str) -> tuple[list[RoleTable], dict[str, AgentRow]]:
 
 
 def _about(table: RoleTable) -> str:
-    return f"{_telling(table.rows)}\nWhat followed which action (gain in reward per cycle):\n{write_table(table)}"
+    return f"{_telling(table.rows)}\nGains of each action, in points above the episode's middle:\n{write_table(table)}"
 
 
 def _telling(rows: Sequence[SituationRow]) -> str:
@@ -72,11 +72,11 @@ def _telling(rows: Sequence[SituationRow]) -> str:
         found.append(
             (
                 best.lead,
-                f"{condition}, {best.action.replace('_', ' ')} came before {best.difference:.3g} more reward per cycle "
+                f"{condition}, {best.action.replace('_', ' ')} gained {best.difference:.3g} points more "
                 f"than the other actions ({best.lead:.1f} standard errors)",
             )
         )
     if not found:
-        return "No action came clearly before more or less reward than the others in its situation."
+        return "In no situation did an action gain clearly more than the others."
     found.sort(key=lambda one: (-one[0], one[1]))
     return f"The clearest: {'; '.join(text for _, text in found[:_TELLING])}."

@@ -3,12 +3,12 @@
 A table lists, for one role, what was gained after each action in each situation::
 
     Role piston (piston_0, piston_1): 250 decisions
-    - When the door is open and it rains: stay +0.02 (31 times, spread 0.4); go_out -0.1 (9 times, spread 1)
-    - Where no situation is named: stay +0.01 (4 times, spread 0.2)
+    - When the door is open and it rains: stay +2.3 (31 times, spread 28); go_out -11.5 (9 times, spread 31)
+    - Where no situation is named: stay +0.4 (4 times, spread 25)
 
 and a row per agent says what its own choices were worth::
 
-    - piston_0: 125 decisions, choices worth +0.01 (best +0.05, worst -0.04)
+    - piston_0: 125 decisions, choices worth +1.1 (best +5.2, worst -4.8)
 
 The digest of an episode and the critic's feedback are written with these lines; both are read back here.
 """
@@ -41,7 +41,7 @@ class Gain:
 
     Attributes:
         count: number of decisions.
-        mean: mean over them of the reward per cycle that followed, less the episode's mean.
+        mean: mean over them of where what followed stands among all of the episode, in percent above the middle.
         spread: standard deviation of the same.
     """
 
@@ -74,7 +74,7 @@ class RoleTable:
 
 @dataclass(frozen=True, slots=True)
 class AgentRow:
-    """What one agent's choices were worth by the table of its role, per cycle.
+    """What one agent's choices were worth by the table of its role.
 
     Attributes:
         agent: its name.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from textgrad_agents.engines.rulebook.evidence import Clauses, Gain, SituationRow, merge
 from textgrad_agents.engines.rulebook.grammar import Rule, action_key, rule_for
 
-LEAD = 1.5
+LEAD = 2.0
 """Standard errors by which an action must lead to become the rule for a condition of one clause (or of none)."""
 LEAD_IN_DETAIL = 2.5
 """The same for a condition of several clauses: there are many of these, so chance would make rules of some."""
@@ -25,11 +25,11 @@ LEAST = 10
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How much more was gained after an action than after the actions it is compared with.
+    """How much higher the gain of an action is than that of the actions it is compared with.
 
     Attributes:
         action: the action.
-        difference: reward per cycle.
+        difference: of the mean gains.
         lead: the same in standard errors.
         decisions: number of decisions compared.
     """
@@ -93,7 +93,7 @@ def improve(rules: Sequence[Rule], rows: Sequence[SituationRow]) -> Improvement:
         slots[place : place + 1] = [new]
         rival = acting.action.replace("_", " ") if acting else "the other actions"
         reasons.append(
-            f"{new} It came before {best.difference:.3g} more reward per cycle than {rival} "
+            f"{new} It gained {best.difference:.3g} points more than {rival} "
             f"({best.decisions} decisions, {best.lead:.1f} standard errors)."
         )
     if reasons:

@@ -34,8 +34,8 @@ def credit_of(*agents, tables=TABLES):
 def test_an_evaluation_of_the_team_holds_every_table():
     text = evaluation_of("all")
     assert read_tables(text) == read_tables(TABLES)
-    assert "when it rains, stay in came before 1 more reward per cycle than the other actions" in text
-    assert "No action came clearly before more or less reward" in text  # the cook's
+    assert "when it rains, stay in gained 1 points more than the other actions" in text
+    assert "In no situation did an action gain clearly more" in text  # the cook's
 
 
 def test_an_evaluation_of_an_agent_is_of_its_role_and_its_choices():

@@ -143,7 +143,7 @@ def test_it_answers_with_the_tag_of_the_request():
 
 def test_reasons_come_with_numbers():
     reasons = rewrite(request(START, table(CLEAR))).split("<NEW_")[0]
-    assert re.search(r"When it rains, stay\. It came before 1 more reward per cycle .*80 decisions", reasons)
+    assert re.search(r"When it rains, stay\. It gained 1 points more than the other actions .*80 decisions", reasons)
     assert "no reason to change" in rewrite(request(START))
 
 
