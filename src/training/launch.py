@@ -113,10 +113,12 @@ def configure(settings: dict[str, Any], flags: argparse.Namespace) -> TrainingCo
 
 def train(config: TrainingConfig, limits: Limits, *, overwrite: bool, progress: str, command: str) -> int:
     """Run the training of `config` and print what came of it."""
+    from training.engines import Engines
     from training.monte_carlo import MonteCarloTrainer
     from training.progress import make_progress
 
     if config.agent_type == "llm":
+        Engines.of(config).check(limits)
         for model in (config.get_episode_llm_config(), config.get_textgrad_llm_config()):
             check_local_server(model)
     view: Any = None
