@@ -1,6 +1,6 @@
-"""What `train_env.py` makes of PettingZoo games over many seeds: train, then play fresh episodes with the policies.
+"""What `train_env.py` makes of games over many seeds: train, then play fresh episodes with what came of it.
 
-    python benchmarks/games_seeds.py                                   # all described games, seeds 0 to 9
+    python benchmarks/games_seeds.py                                   # the games of docs/games.md, seeds 0 to 9
     python benchmarks/games_seeds.py --games classic/tictactoe-v3 --seeds 3 --set opponents=self
 
 Every run is the script's own (5 iterations of 3 episodes, built-in engine, sequential gate). "untrained" is the default

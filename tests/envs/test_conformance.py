@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import envs
-from envs import StepOutcome, check_environment, registry
+from envs import ActionSpace, ParsedAction, StepOutcome, check_environment, registry
+from envs.actions import DiscreteActions
 from envs.lamps import LampsEnvironment
 from textgrad_agents.errors import EnvError
 
@@ -87,6 +88,59 @@ class Forgetful(LampsEnvironment):
         return {"name": self.name, "num_agents": len(self.agents)}
 
 
+class Idle(LampsEnvironment):
+    """Now and then nobody acts."""
+
+    @property
+    def acting_agents(self) -> tuple[str, ...]:
+        return self.agents if self._cycle % 3 else ()
+
+
+class Disordered(LampsEnvironment):
+    @property
+    def acting_agents(self) -> tuple[str, ...]:
+        return self.agents[::-1]
+
+
+class TakesTurns(LampsEnvironment):
+    """One keeper after the other answers."""
+
+    @property
+    def acting_agents(self) -> tuple[str, ...]:
+        return (self.agents[self._cycle % 2],)
+
+    def step(self, actions: Mapping[str, int | float]) -> StepOutcome:
+        if set(actions) != set(self.acting_agents):
+            raise EnvError("step: only the keeper whose turn it is answers")
+        return super().step(dict.fromkeys(self.agents, 1) | dict(actions))
+
+
+class LetsAnybodyAct(TakesTurns):
+    """Whoever else answers is heard as well."""
+
+    def step(self, actions: Mapping[str, int | float]) -> StepOutcome:
+        if not set(self.acting_agents) <= set(actions) <= set(self.agents):
+            raise EnvError("step: the keeper whose turn it is answers")
+        return LampsEnvironment.step(self, dict.fromkeys(self.agents, 1) | dict(actions))
+
+
+class Unreadable(LampsEnvironment):
+    """What is offered in one cycle cannot be read back."""
+
+    def action_space_of(self, agent: str) -> ActionSpace:
+        if self._cycle < 5:
+            return self.action_space
+        return Deaf({"wait": 1, "press_left": 0, "press_right": 2}, dict.fromkeys(_NAMES, "x"), neutral="wait")
+
+
+class Deaf(DiscreteActions):
+    def parse(self, reply: str) -> ParsedAction:
+        return ParsedAction(1, "wait", parsed=False)
+
+
+_NAMES = ("wait", "press_left", "press_right")
+
+
 class Nameless(LampsEnvironment):
     def parameters(self) -> dict[str, Any]:
         return super().parameters() | {"name": "never-registered"}
@@ -147,11 +201,19 @@ def under_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         (Eager, "observe before the first reset raises EnvError"),
         (Raw, "raises EnvError; it raised KeyError"),
         (Careless, "a refused call changes nothing"),
+        (Idle, "in every cycle some of the agents act"),
+        (Disordered, "named in their order"),
+        (LetsAnybodyAct, "to step with an agent that does not act raises EnvError; nothing was raised"),
+        (Unreadable, "the action wait is read from the reply 'wait'"),
     ],
 )
 def test_names_the_broken_rule(kind: type[LampsEnvironment], rule: str, under_test: Any) -> None:
     with pytest.raises(EnvError, match=f"broken rule: .*{rule}"):
         check_environment(under_test(kind))
+
+
+def test_turns_keep_the_contract(under_test: Any) -> None:
+    check_environment(under_test(TakesTurns))
 
 
 def test_parameters_that_are_not_said_are_noticed(under_test: Any) -> None:

@@ -6,11 +6,14 @@ import pytest
 
 import envs
 from envs.lamps import LampsEnvironment
+from envs.multi_agent import PettingZooEnvironment
 from envs.pistonball.environment import PistonballEnvironment
-from textgrad_agents.engines import ScriptedEngine
+from textgrad_agents.engines import RulebookEngine, ScriptedEngine
 from textgrad_agents.errors import ConfigError, EngineAccessError, EngineReplyError, EnvError
 from training.acting import LanguageTeam, RuleTeam
 from training.collect import Collector
+from training.digest import narrative
+from training.export import load_episode, write_episode
 from training.rollout import rollout
 
 PLACE = (0, "train", 0, 0)
@@ -193,3 +196,57 @@ def test_a_rule_team_names_its_actions():
     environment.reset(0)
     steps = asyncio.run(RuleTeam(lambda _: {"keeper_0": 0, "keeper_1": 1}).act(environment, 0, PLACE))
     assert [step.action_name for step in steps] == ["press_left", "wait"]
+
+
+# -- turns and intervals ---------------------------------------------------------------------------------------------
+
+
+def test_what_an_agent_earns_while_another_acts_was_earned_with_its_last_decision():
+    environment = PettingZooEnvironment("classic/tictactoe-v3", opponents="none", games=1)
+    moves = iter(["top_left", "left", "top", "centre", "top_right"])  # the first player's row is complete
+    episode = play(environment, ScriptedEngine(lambda messages, options: next(moves)))
+    first, second = episode.trajectories
+    assert [step.reward for step in first.steps] == [0.0, 0.0, 1.0]
+    assert [step.reward for step in second.steps] == [0.0, -1.0]
+    assert [step.timestep for step in second.steps] == [1, 3]
+    assert [cycle.reward for cycle in episode.cycles] == [0.0] * 5
+    assert (episode.length, episode.truncated, episode.cycles[-1].done) == (5, False, True)
+
+
+def test_an_episode_with_turns_is_written_and_read_again(tmp_path):
+    environment = PettingZooEnvironment("classic/tictactoe-v3", games=2)
+    collector = Collector(lambda: environment, RulebookEngine())
+    policies = dict.fromkeys(environment.agents, "No rules.")
+    [episode] = asyncio.run(collector.collect(policies, branch="train", iteration=0, episodes=[0], temperature=0.15))
+    assert len({len(trajectory.steps) for trajectory in episode.trajectories}) == 2
+    write_episode(tmp_path, episode)
+    assert load_episode(tmp_path) == episode
+    narrated = narrative(episode)
+    assert "Each agent earned its own" in narrated
+
+
+def test_between_decisions_the_last_action_goes_on():
+    engine = ScriptedEngine(pressing)
+    environment = lamps(max_cycles=7)
+    team = LanguageTeam(environment, dict.fromkeys(environment.agents, "x"), engine, 0.0)
+    episode = asyncio.run(rollout(environment, team, PLACE, decision_interval=3))
+    assert len(engine.calls) == 3 * 2
+    for trajectory in episode.trajectories:
+        steps = trajectory.steps
+        assert [bool(step.messages) for step in steps] == [True, False, False, True, False, False, True]
+        assert steps[1].action == steps[2].action == steps[0].action
+        assert all(step.reward is not None for step in steps)
+        assert not any(step.observation or step.reply for step in steps if not step.messages)
+
+
+def test_an_action_goes_on_only_while_it_is_open_and_the_same_agents_act():
+    environment = PettingZooEnvironment("classic/tictactoe-v3", opponents="none", games=1)
+    engine = ScriptedEngine(lambda messages, options: messages[0].text.rsplit("\n- ", 1)[1].split(" ")[0])
+    team = LanguageTeam(environment, dict.fromkeys(environment.agents, "x"), engine, 0.0)
+    episode = asyncio.run(rollout(environment, team, PLACE, decision_interval=4))
+    assert episode.error is None
+    assert len(engine.calls) == episode.length  # the other's turn, every time
+    alone = PettingZooEnvironment("classic/tictactoe-v3", seats=["player_1"], opponents="none", games=1)
+    team = LanguageTeam(alone, {"player_1": "x"}, engine, 0.0)
+    episode = asyncio.run(rollout(alone, team, PLACE, decision_interval=4))
+    assert all(step.messages for step in episode.steps())  # a square can be marked once
