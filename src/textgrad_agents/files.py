@@ -33,6 +33,12 @@ def write_bytes(path: Path, data: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def remove_unfinished(folder: Path, name: str = "*") -> None:
+    """Remove what killed writers of `name` left in `folder` and below; nobody else may be writing there."""
+    for unfinished in folder.rglob(f".{name}.*.part"):
+        unfinished.unlink()
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text` (UTF-8) atomically."""
     write_bytes(path, text.encode())

@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
 
 from textgrad_agents.errors import ConfigError, FileFormatError
-from textgrad_agents.files import read_json, write_json
+from textgrad_agents.files import read_json, remove_unfinished, write_json
 from textgrad_agents.journal import Journal
 from textgrad_agents.loggers import FileLogger
 from textgrad_agents.policy import parse_policy_file, read_policy_file
@@ -143,8 +143,7 @@ class RunFolder:
                 f"experiment {path.name} cannot go on: its journal {path / JOURNAL} is missing, and with it what models"
                 " said; restore the file, or start the experiment anew with --overwrite"
             )
-        for unfinished in path.rglob(".*.part"):  # a writer was killed
-            unfinished.unlink()
+        remove_unfinished(path)
         start = mine.start_iteration if stored is None else min(stored.config.start_iteration, mine.start_iteration)
         begun = mine.replaced(start_iteration=start)
         begun.to_json(path / "config.json")
@@ -185,6 +184,7 @@ class RunFolder:
         )
         if place.note:
             self.notes.append(place.note)
+        remove_unfinished(place.write.parent, place.write.name)
         manager = PolicyManager.for_run(place, agents, self.name, timestamp=began)
         written = None if manager.policy_path == own else str(manager.policy_path)
         self.journal.once("policies", lambda: {"path": written, "file": manager.file.to_dict()})

@@ -50,9 +50,11 @@ def test_import_is_light_and_touches_nothing(package: str, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_core_import_takes_under_three_tenths_of_a_second(tmp_path: Path) -> None:
-    best = min(run_in_child("import textgrad_agents", tmp_path)["seconds"] for _ in range(3))
-    assert best < 0.3
+def test_the_core_imports_faster_than_the_client_it_calls_models_with(tmp_path: Path) -> None:
+    def best(statement: str) -> float:
+        return min(run_in_child(statement, tmp_path)["seconds"] for _ in range(3))
+
+    assert best("import textgrad_agents") < best("import openai, openai.resources.chat")
 
 
 @pytest.mark.parametrize(

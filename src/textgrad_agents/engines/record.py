@@ -6,8 +6,6 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from textgrad_agents.messages import Completion, TokenTrace, ToolCall, Usage
 
 _TRACE = ("prompt_ids", "action_ids", "logprobs", "mask")
@@ -55,6 +53,8 @@ def load_completion(text: str) -> Completion:
 
 
 def _trace(arrays: dict[str, Any]) -> TokenTrace:
+    import numpy as np  # only engines that record tokens need it
+
     return TokenTrace(
         prompt_ids=np.array(arrays["prompt_ids"], np.int32),
         action_ids=np.array(arrays["action_ids"], np.int32),

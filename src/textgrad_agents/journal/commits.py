@@ -1,13 +1,15 @@
 """Commits in groups: what arrives while a commit is under way goes into the next one.
 
-A commit waits for the disk, so hundreds of calls that end at the same time would wait one after the other.
+A commit waits for the disk, so hundreds of calls that end at the same time would wait one after the other. Rows and
+news of their commit cross between threads once per group: each crossing may cost a turn of the interpreter's lock.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -24,21 +26,28 @@ class GroupCommit(Generic[T]):
         self._write = write
         self._wake = threading.Condition()
         self._rows: list[T] = []
-        self._committed = _promise()
+        self._waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def add(self, row: T) -> Future[None]:
-        """A future that is done when the row is committed; if that fails, it has the error."""
+    async def add(self, row: T) -> None:
+        """Come back when the row is committed.
+
+        Raises:
+            Exception: what `write` raised; nothing of the group is committed.
+        """
+        loop = asyncio.get_running_loop()
         with self._wake:
             if self._closed:
                 raise RuntimeError("no row can be committed after close()")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="textgrad-agents-journal", daemon=True)
                 self._thread.start()
+            committed = loop.create_future()
             self._rows.append(row)
+            self._waiting.setdefault(loop, []).append(committed)
             self._wake.notify()
-            return self._committed
+        await committed
 
     def close(self) -> None:
         """Commit what is left and end the thread."""
@@ -53,19 +62,24 @@ class GroupCommit(Generic[T]):
             with self._wake:
                 self._wake.wait_for(lambda: self._rows or self._closed)
                 rows, self._rows = self._rows, []
-                committed, self._committed = self._committed, _promise()
+                waiting, self._waiting = self._waiting, {}
             if not rows:
                 return
+            problem: BaseException | None = None
             try:
                 self._write(rows)
             except BaseException as error:
-                committed.set_exception(error)
-            else:
-                committed.set_result(None)
+                problem = error
+            for loop, committed in waiting.items():
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(_tell, committed, problem)
 
 
-def _promise() -> Future[None]:
-    """A future of many waiters: one that is cancelled takes it from none of the others."""
-    future: Future[None] = Future()
-    future.set_running_or_notify_cancel()
-    return future
+def _tell(waiting: Sequence[asyncio.Future[None]], problem: BaseException | None) -> None:
+    for committed in waiting:
+        if committed.done():  # nobody waits any more
+            continue
+        if problem is None:
+            committed.set_result(None)
+        else:
+            committed.set_exception(problem)

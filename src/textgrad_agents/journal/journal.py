@@ -10,7 +10,7 @@ the write-ahead log; on network file systems the older journal of SQLite is used
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS iterations (iteration INTEGER PRIMARY KEY, numbers TEXT NOT NULL)
 """
 _NANO = 10**9
+_AT_ONCE = 500
+"""Rows per statement: each statement costs a turn of the interpreter's lock, and one holds at most 32766 values."""
 
 
 class Call(NamedTuple):
@@ -106,7 +108,7 @@ class Journal:
         Raises:
             FileFormatError: the file cannot be written.
         """
-        await asyncio.wrap_future(self._commits.add(call))
+        await self._commits.add(call)
         self._known.add(call.key)
 
     def tallies(self, place: str | None = None) -> dict[EngineRole, Tally]:
@@ -157,10 +159,12 @@ class Journal:
 
     def _insert(self, calls: Sequence[Call]) -> None:
         now = time.time()
+        rows = [_row(call, now) for call in calls]
         with self._database.transaction() as connection:
-            connection.executemany(
-                f"INSERT INTO calls VALUES ({', '.join('?' * 14)})", [_row(call, now) for call in calls]
-            )
+            for start in range(0, len(rows), _AT_ONCE):
+                some = rows[start : start + _AT_ONCE]
+                places = ", ".join([f"({', '.join('?' * len(some[0]))})"] * len(some))
+                connection.execute(f"INSERT INTO calls VALUES {places}", [*itertools.chain.from_iterable(some)])
 
 
 def _row(call: Call, now: float) -> tuple[object, ...]:

@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 import threading
 import time
-from concurrent.futures import wait
 
 import numpy as np
 import pytest
@@ -185,6 +184,13 @@ def test_cut_off_anywhere_it_opens_with_a_beginning_of_what_was_recorded(tmp_pat
 # -- commits in groups -------------------------------------------------------------------------------------------------
 
 
+async def add(commits, rows):
+    """Calls that add rows, in this order, and wait."""
+    tasks = [asyncio.ensure_future(commits.add(row)) for row in rows]
+    await asyncio.sleep(0)
+    return tasks
+
+
 def test_what_arrives_during_a_commit_is_committed_together():
     began, go, groups = threading.Event(), threading.Event(), []
 
@@ -193,50 +199,72 @@ def test_what_arrives_during_a_commit_is_committed_together():
         began.set()
         go.wait()
 
+    async def main():
+        first = await add(commits, [0])
+        await asyncio.to_thread(began.wait)
+        others = await add(commits, range(1, 100))
+        assert not any(task.done() for task in first + others)
+        go.set()
+        await asyncio.wait_for(asyncio.gather(*first, *others), 5)
+
     commits = GroupCommit(write)
-    first = commits.add(0)
-    began.wait()
-    others = [commits.add(number) for number in range(1, 100)]
-    assert not first.done()
-    go.set()
-    wait([first, *others], timeout=5)
+    asyncio.run(main())
     assert groups == [[0], list(range(1, 100))]
     commits.close()
 
 
 def test_a_commit_that_fails_fails_for_all_in_it_and_for_nobody_else():
-    commits = GroupCommit(lambda rows: (_ for _ in ()).throw(OSError("full")) if "bad" in rows else None)
+    def write(rows):
+        if "bad" in rows:
+            raise OSError("full")
+
+    commits = GroupCommit(write)
     with pytest.raises(OSError, match="full"):
-        commits.add("bad").result(timeout=5)
-    assert commits.add("good").result(timeout=5) is None
+        asyncio.run(commits.add("bad"))
+    asyncio.run(commits.add("good"))
     commits.close()
 
 
 def test_closing_commits_what_is_left():
     written = []
     commits = GroupCommit(lambda rows: (time.sleep(0.01), written.extend(rows)))
-    for number in range(50):
-        commits.add(number)
+
+    async def give_up():
+        for task in await add(commits, range(50)):
+            task.cancel()
+
+    asyncio.run(give_up())
     commits.close()
     assert written == list(range(50))
     with pytest.raises(RuntimeError, match="after close"):
-        commits.add(1)
+        asyncio.run(commits.add(1))
 
 
 def test_who_stops_waiting_takes_the_commit_from_nobody():
     go = threading.Event()
     commits = GroupCommit(lambda rows: go.wait())
 
-    async def two():
-        first = asyncio.ensure_future(asyncio.wrap_future(commits.add("a")))
-        commits.add("b")
-        second = asyncio.ensure_future(asyncio.wrap_future(commits.add("c")))
-        await asyncio.sleep(0.01)
+    async def main():
+        first, second = await add(commits, "ab")
         first.cancel()
         go.set()
         assert await asyncio.wait_for(second, 5) is None
 
-    asyncio.run(two())
+    asyncio.run(main())
+    commits.close()
+
+
+def test_loops_of_several_threads_share_commits():
+    commits = GroupCommit(lambda rows: time.sleep(0.001))
+    threads = [
+        threading.Thread(target=lambda: asyncio.run(asyncio.wait_for(commits.add("x"), 5)), daemon=True)
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
     commits.close()
 
 
@@ -248,3 +276,8 @@ def test_256_calls_share_commits(journal, monkeypatch):
     assert sum(groups) == 256
     assert len(groups) < 64
     assert journal.begin("here") == 256
+
+
+def test_a_group_may_be_larger_than_a_statement(journal):
+    Journal._insert(journal, [call(number.to_bytes(2, "big")) for number in range(1203)])
+    assert journal.begin("here") == 1203
