@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from textgrad_agents.messages import Message, TokenTrace, Usage
+from textgrad_agents.messages import Finish, Message, TokenTrace, Usage
 from textgrad_agents.situations import find_situation
 
 SCHEMA_VERSION = 1
@@ -46,6 +46,7 @@ class Step:
         observation: the agent's local observation as text.
         messages: the messages as sent to the engine; empty for agents without a model.
         reply: the engine's raw reply.
+        finish: why the reply ended, None if no model was asked.
         action: the action given to the environment.
         action_name: its name in words.
         parsed: False if the reply named no legal action and the neutral action was taken.
@@ -60,6 +61,7 @@ class Step:
     observation: str = ""
     messages: tuple[Message, ...] = ()
     reply: str = ""
+    finish: Finish | None = None
     action: Any = None
     action_name: str = ""
     parsed: bool = True

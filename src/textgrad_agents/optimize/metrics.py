@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, TypeAlias, cast
 
-import numpy as np
-
 from textgrad_agents.errors import ConfigError
 
 
@@ -78,6 +76,9 @@ def as_feedback(value: Any) -> Feedback:
 
 
 def _finite(value: Any) -> float | None:
-    plain: Any = cast("Any", value).item() if isinstance(value, np.generic) else value
-    number = float(plain) if isinstance(plain, Real) else math.nan
+    if not isinstance(value, Real):
+        import numpy as np  # numpy's bool is no Real
+
+        value = float(cast("Any", value)) if isinstance(value, np.bool_) else math.nan
+    number = float(value)
     return number if math.isfinite(number) else None
