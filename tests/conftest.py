@@ -8,6 +8,12 @@ import socket
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run; --hypothesis-profile=explore looks for new ones.
+settings.register_profile("repeat", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=1000, deadline=None)
+settings.load_profile("repeat")
 
 # Read when the libraries are first imported, so set before any test module is.
 os.environ |= {
