@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
 
 from envs.base import ActionSpace, MultiAgentEnvironment
+from envs.faults import guarded
 from textgrad_agents.errors import ConfigError, EngineReplyError
 from textgrad_agents.interfaces import Engine, GenerateOptions
 from textgrad_agents.messages import Message, TokenTrace, Usage, system, user
@@ -44,10 +45,12 @@ class RuleTeam:
 
     async def act(self, environment: MultiAgentEnvironment, timestep: int, place: Place) -> list[Step]:
         """Apply the formula."""
-        actions = self.rule(environment)
+        with guarded(environment.name, "be played by its rule"):
+            actions = self.rule(environment)
+            names = {agent: _name(environment, agent, actions) for agent in environment.acting_agents}
         return [
-            Step(agent=agent, timestep=timestep, action=actions[agent], action_name=_name(environment, agent, actions))
-            for agent in environment.acting_agents
+            Step(agent=agent, timestep=timestep, action=actions[agent], action_name=name)
+            for agent, name in names.items()
         ]
 
 
@@ -108,7 +111,8 @@ class LanguageTeam:
 
     async def act(self, environment: MultiAgentEnvironment, timestep: int, place: Place) -> list[Step]:
         """Ask for all acting agents at once."""
-        views = [self._look(environment, agent) for agent in environment.acting_agents]
+        with guarded(environment.name, "show itself"):
+            views = [self._look(environment, agent) for agent in environment.acting_agents]
         questions = [self._question(view) for view in views]
         askers: dict[object, _View] = {}
         for question, view in zip(questions, views, strict=True):

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from envs.base import MultiAgentEnvironment, StepOutcome
+from envs.faults import guarded
 from textgrad_agents.errors import EnvError
 from textgrad_agents.seeds import derive_seed
 from textgrad_agents.trajectory import Cycle, Episode, Step, Trajectory
@@ -47,13 +48,16 @@ async def rollout(
     total, length, truncated, error = 0.0, 0, False, None
     decisions: list[Step] = []
     try:
-        environment.reset(seed)
+        with guarded(environment.name, "start"):
+            environment.reset(seed)
         for timestep in range(environment.max_cycles):
-            before = (environment.describe_state(), environment.global_state()) if record else None
-            going_on = _again(environment, decisions, timestep) if timestep % decision_interval else None
+            with guarded(environment.name, "show itself"):
+                before = (environment.describe_state(), environment.global_state()) if record else None
+                going_on = _again(environment, decisions, timestep) if timestep % decision_interval else None
             decisions = await team.act(environment, timestep, place) if going_on is None else going_on
-            outcome = environment.step({step.agent: step.action for step in decisions})
-            reward = _mean_reward(outcome, timestep)
+            with guarded(environment.name, "take a step"):
+                outcome = environment.step({step.agent: step.action for step in decisions})
+            reward = _mean_reward(environment, outcome, timestep)
             total += reward
             length += 1
             over = outcome.done or outcome.truncated
@@ -102,10 +106,19 @@ def _reward_the_others(steps: dict[str, list[Step]], decisions: list[Step], outc
             steps[agent][-1] = replace(last, reward=(last.reward or 0.0) + reward)
 
 
-def _mean_reward(outcome: StepOutcome, timestep: int) -> float:
-    reward = sum(outcome.rewards.values()) / len(outcome.rewards)
-    if not math.isfinite(reward):
-        raise EnvError(
-            f"the environment gave the rewards {dict(outcome.rewards)} in cycle {timestep}; not all are finite"
-        )
+def _mean_reward(environment: MultiAgentEnvironment, outcome: StepOutcome, timestep: int) -> float:
+    """The mean over all agents.
+
+    Raises:
+        EnvError: an agent has no reward, or rewards are not finite numbers.
+    """
+    rewards = outcome.rewards
+    unrewarded = [agent for agent in environment.agents if agent not in rewards]
+    if unrewarded:
+        raise EnvError(f"{environment.name} gave {', '.join(unrewarded)} no reward in cycle {timestep}")
+    with guarded(environment.name, "give rewards that are numbers"):
+        reward = sum(rewards.values()) / len(rewards)
+        finite = math.isfinite(reward)
+    if not finite:
+        raise EnvError(f"{environment.name} gave the rewards {dict(rewards)} in cycle {timestep}; not all are finite")
     return reward

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
-from textgrad_agents.errors import EnvError
+from envs.faults import guarded
 
 MASK = "action_mask"
 
@@ -134,15 +134,9 @@ class Game(ABC):
     def _facts(self, seat: str) -> Mapping[str, Any]:
         """The seat's `info`."""
 
-    @contextmanager
-    def _guarded(self, what: str) -> Generator[None]:
+    def _guarded(self, what: str) -> AbstractContextManager[None]:
         """A game is somebody else's code: whatever it raises is an EnvError."""
-        try:
-            yield
-        except EnvError:
-            raise
-        except Exception as error:
-            raise EnvError(f"{self.title} failed to {what}: {type(error).__name__}: {error}") from error
+        return guarded(self.title, what)
 
 
 class AecGame(Game):
