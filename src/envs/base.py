@@ -9,7 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
+
+Action: TypeAlias = int | float | str
+"""What an agent does: the number of an action, a number in a range, or a text (an answer)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class ParsedAction:
         parsed: False if the reply named no legal action and the neutral one was taken.
     """
 
-    value: int | float
+    value: Action
     name: str
     parsed: bool = True
 
@@ -114,7 +117,7 @@ class MultiAgentEnvironment(ABC):
         """The global state as JSON-like data. For critics and records only."""
 
     @abstractmethod
-    def step(self, actions: Mapping[str, int | float]) -> StepOutcome:
+    def step(self, actions: Mapping[str, Action]) -> StepOutcome:
         """Let the acting agents act once.
 
         Args:
@@ -141,7 +144,7 @@ class MultiAgentEnvironment(ABC):
     def close(self) -> None:  # noqa: B027 (most environments hold nothing)
         """Release what the environment holds."""
 
-    def frames(self, seed: int, actions: Sequence[Mapping[str, int | float]], *, scale: float = 0.5) -> Sequence[Any]:
+    def frames(self, seed: int, actions: Sequence[Mapping[str, Action]], *, scale: float = 0.5) -> Sequence[Any]:
         """Draw a recorded episode again: one RGB array `(height, width, 3)` uint8 per cycle.
 
         Raises:

@@ -14,13 +14,13 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from envs.base import ActionSpace, MultiAgentEnvironment, StepOutcome
+from envs.base import Action, ActionSpace, MultiAgentEnvironment, StepOutcome
 from envs.registry import make
 from textgrad_agents.errors import ConfigError, EnvError
 
 _UNREADABLE = ("", "\n", "I cannot say.", "{", '{"action": []}', '{"action": ' * 9999, "9" * 9999, "\0")
 
-_Actions = dict[str, int | float]
+_Actions = dict[str, Action]
 
 
 def check_environment(environment: MultiAgentEnvironment, *, seed: int = 0) -> None:

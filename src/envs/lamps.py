@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from envs.actions import DiscreteActions
-from envs.base import MultiAgentEnvironment, StepOutcome
+from envs.base import Action, MultiAgentEnvironment, StepOutcome
 from envs.parameters import check_above_zero, check_whole
 from textgrad_agents.errors import EnvError
 from textgrad_agents.situations import format_situation
@@ -95,7 +95,7 @@ class LampsEnvironment(MultiAgentEnvironment):
         self._require_started()
         return {"cycle": self._cycle, "lit": dict(self._lit), "earned": round(self._earned, 6)}
 
-    def step(self, actions: Mapping[str, int | float]) -> StepOutcome:
+    def step(self, actions: Mapping[str, Action]) -> StepOutcome:
         """Let all keepers answer once."""
         if not self._running:
             raise EnvError("step: no episode is running; call reset(seed) first")

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.base import ActionSpace, MultiAgentEnvironment, StepOutcome
+from envs.base import Action, ActionSpace, MultiAgentEnvironment, StepOutcome
 from envs.multi_agent.describer import DESCRIBERS, Describer
 from envs.multi_agent.games import Game
 from envs.multi_agent.opening import game_key, open_game
@@ -164,7 +164,7 @@ class PettingZooEnvironment(MultiAgentEnvironment):
         ]
         return {"cycle": self._cycle, "tables": tables}
 
-    def step(self, actions: Mapping[str, int | float]) -> StepOutcome:
+    def step(self, actions: Mapping[str, Action]) -> StepOutcome:
         """Let the acting agents act once."""
         if not self._running:
             raise EnvError(
@@ -196,7 +196,7 @@ class PettingZooEnvironment(MultiAgentEnvironment):
         for table in self._tables:
             table.game.close()
 
-    def frames(self, seed: int, actions: Sequence[Mapping[str, int | float]], *, scale: float = 0.5) -> list[Any]:
+    def frames(self, seed: int, actions: Sequence[Mapping[str, Action]], *, scale: float = 0.5) -> list[Any]:
         """Draw a recorded episode again, tables side by side: one RGB array per cycle, `scale` times the game's size.
 
         The episode is played again at tables of its own; a running episode is not disturbed.
@@ -260,7 +260,7 @@ class PettingZooEnvironment(MultiAgentEnvironment):
             raise EnvError(f"{agent} does not act now; {', '.join(self.acting_agents) or 'nobody'} does")
         return table
 
-    def _natives(self, tables: Sequence[Table], actions: Mapping[str, int | float]) -> list[dict[str, Any]]:
+    def _natives(self, tables: Sequence[Table], actions: Mapping[str, Action]) -> list[dict[str, Any]]:
         """What the games take for the actions, by table.
 
         Raises:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from envs.base import ActionSpace
+from envs.base import Action, ActionSpace
 from envs.multi_agent.games import Game
 from envs.multi_agent.seats import SeatActions
 from textgrad_agents.errors import EnvError
@@ -56,12 +56,14 @@ class Table:
         """The actions open to an acting seat."""
         return self._actions[seat].open(self.game.mask(seat))
 
-    def native(self, seat: str, value: float) -> Any:
+    def native(self, seat: str, value: Action) -> Any:
         """What the game takes for an action that is open to an acting seat.
 
         Raises:
             ValueError: it is not open.
         """
+        if isinstance(value, str):
+            raise ValueError(value)
         return self._actions[seat].native(value, self.game.mask(seat))
 
     def step(self, natives: Mapping[str, Any]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from envs.base import MultiAgentEnvironment, StepOutcome
+from envs.base import Action, MultiAgentEnvironment, StepOutcome
 from envs.parameters import check_above_zero, check_whole
 from envs.pistonball.actions import ActionMode, piston_actions
 from envs.pistonball.observations import ABOVE_WIDTHS, CLOSE_WIDTHS, STILL_PX, BallView, LocalObserver, describe_table
@@ -17,7 +17,7 @@ from textgrad_agents.errors import ConfigError, EnvError
 
 MAX_PISTONS = 1000  # PettingZoo draws a screen of 40 px per piston even when nobody looks
 
-_DISCRETE_MOVES: Mapping[int | float, float] = {0: -1.0, 1: 0.0, 2: 1.0}
+_DISCRETE_MOVES: Mapping[Action, float] = {0: -1.0, 1: 0.0, 2: 1.0}
 
 
 class PistonballEnvironment(MultiAgentEnvironment):
@@ -167,7 +167,7 @@ class PistonballEnvironment(MultiAgentEnvironment):
             ],
         }
 
-    def step(self, actions: Mapping[str, int | float]) -> StepOutcome:
+    def step(self, actions: Mapping[str, Action]) -> StepOutcome:
         """Let all pistons move once."""
         if not self._running:
             state = "is over" if self._started else "has not begun"
@@ -194,7 +194,7 @@ class PistonballEnvironment(MultiAgentEnvironment):
             "field_of_view": self.field_of_view,
         }
 
-    def frames(self, seed: int, actions: Sequence[Mapping[str, int | float]], *, scale: float = 0.5) -> list[Any]:
+    def frames(self, seed: int, actions: Sequence[Mapping[str, Action]], *, scale: float = 0.5) -> list[Any]:
         """Draw a recorded episode again: one RGB array per cycle, `scale` times PettingZoo's size.
 
         The episode is played again on a table of its own; a running episode is not disturbed.
@@ -214,7 +214,7 @@ class PistonballEnvironment(MultiAgentEnvironment):
             pictures.append(physics.picture(scale))
         return pictures
 
-    def _moves(self, actions: Mapping[str, int | float]) -> list[float] | list[np.float32]:
+    def _moves(self, actions: Mapping[str, Action]) -> list[float] | list[np.float32]:
         if len(actions) != len(self.agents):
             raise EnvError(f"step: every agent acts in every cycle; {len(actions)} of {len(self.agents)} actions came")
         try:
@@ -258,8 +258,8 @@ class PistonballEnvironment(MultiAgentEnvironment):
         return f"{self.agents[0]} to {self.agents[-1]}"
 
 
-def _single(value: float) -> np.float32:
+def _single(value: Action) -> np.float32:
     """A continuous action as PettingZoo's action space has it: clipped to [-1, 1], in single precision."""
-    if math.isnan(value):
+    if isinstance(value, str) or math.isnan(value):
         raise ValueError
     return np.float32(min(1.0, max(-1.0, value)))
