@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,16 @@ from training import MonteCarloTrainer, TrainingConfig
 from training.engines import Engines
 
 ROOT = Path(__file__).parents[4]
+RUN = """import runpy, sys
+from textgrad_agents.engines.middleware import retry
+retry._LONGEST_WAIT = 0.01
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+SCRIPT = (
+    "--num_iterations 2 --trajectories_per_iteration 1 --num_pistons 5 --max_cycles 20 --seed 1 --gate none "
+    "--no-save_gif --policy_path policy.json"
+)
 SETTINGS: dict[str, Any] = {
     "num_iterations": 2,
     "trajectories_per_iteration": 1,
@@ -78,31 +89,43 @@ def test_the_same_policies_over_a_bad_network(tmp_path: Path, in_process: Any, f
     assert len(set(server.kind_of.values())) > 12
 
 
-def test_the_script_and_the_command(tmp_path: Path, in_process: Any) -> None:
-    """Two programs of a user: one serves, one trains."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
-    serve = "import sys; from training.serve_command import main; sys.exit(main(sys.argv[1:]))"
-    train = [sys.executable, str(ROOT / "src" / "train_pistonball.py"), "--no-save_gif", "--model", "anything"]
-    train += [part for name, value in SETTINGS.items() if name != "save_gif" for part in (f"--{name}", str(value))]
-    (tmp_path / "there").mkdir()
-    server = subprocess.Popen(
-        [sys.executable, "-c", serve, "rulebook", "--port", "0"], stdout=subprocess.PIPE, text=True, env=environment
-    )
+def environment() -> dict[str, str]:
+    """For a program of its own; it has no keys, as this process has none."""
+    return os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture
+def served() -> Iterator[str]:
+    """The address of ``textgrad-agents serve rulebook``, a process of its own."""
+    command = [sys.executable, "-c", "from training.cli import main; main()", "serve", "rulebook", "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
     assert server.stdout is not None
     try:
-        url = server.stdout.readline().split()[3]
-        train += ["--base_url", url, "--policy_path", "policy.json"]
-        subprocess.run(train, check=True, cwd=tmp_path / "there", env=environment, capture_output=True)
+        yield server.stdout.readline().split()[3]
     finally:
         server.terminate()
         server.wait(timeout=10)
         server.stdout.close()
-    assert named(policies(tmp_path / "there"), "anything") == named(in_process, "rulebook")
 
 
-def named(file: Any, model: str) -> Any:
-    """A policy file without the name that the user gave the model, which must be this one."""
-    file = copy.deepcopy(file)
-    lineages = [version["lineage"] for version in file["policies"].values() if version.get("lineage")]
-    assert [lineage.pop("model") for lineage in lineages] == [model] * len(lineages)
-    return file
+def train(folder: Path, *flags: str) -> bytes:
+    """Run the script, with shorter pauses; gives the bytes of the policy file but for times and the model's name."""
+    folder.mkdir()
+    command = [sys.executable, "-c", RUN, str(ROOT / "src" / "train_pistonball.py"), *SCRIPT.split(), *flags]
+    subprocess.run(command, check=True, cwd=folder, env=environment(), capture_output=True)
+    return re.sub(rb'"(timestamp|model)": "[^"]*"', rb'"\1": ""', (folder / "policy.json").read_bytes())
+
+
+def test_the_script_and_the_command_over_a_bad_network(tmp_path: Path, faults: Any, served: str) -> None:
+    """Two programs of a user, one serves, one trains, and between them a network that loses three replies of ten."""
+    here = train(tmp_path / "here")
+    plan = faults.Plan(seed=7, rate=0.3, kinds=dict.fromkeys(faults.PASSING.keys() - {"hang"}, 1.0), retry_after=0.01)
+    upstream = ChatEngine(LLMConfig(name="rulebook", model_string="rulebook", base_url=served))
+    with faults.faulty(plan, upstream) as (network, url):
+        there = train(tmp_path / "there", "--base_url", url, "--model", "anything")
+    assert there == here
+    assert len({json.dumps(version["agent_policies"]) for version in json.loads(here)["policies"].values()}) > 1
+    assert network.calls.keys() == {"actor", "critic", "optimizer"}
+    met = [kind for kind in network.kind_of.values() if kind]
+    assert 0.2 < len(met) / len(network.kind_of) < 0.4
+    assert len(set(met)) > 8
