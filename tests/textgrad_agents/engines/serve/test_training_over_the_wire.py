@@ -26,7 +26,7 @@ sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 SCRIPT = (
-    "--num_iterations 2 --trajectories_per_iteration 1 --num_pistons 5 --max_cycles 20 --seed 1 --gate none "
+    "--num_iterations 2 --trajectories_per_iteration 1 --num_pistons 5 --max_cycles 30 --seed 1 --gate none "
     "--no-save_gif --policy_path policy.json"
 )
 SETTINGS: dict[str, Any] = {
