@@ -75,6 +75,7 @@ def steps(draw: st.DrawFn, agent: str, timestep: int) -> Step:
         reply=draw(text),
         action=draw(st.integers(0, 2) | finite | text),
         action_name=draw(st.sampled_from(["push", "stay", ""])),
+        finish=draw(st.sampled_from([None, "stop", "length"])),
         parsed=draw(st.booleans()),
         usage=draw(st.just(Usage()) | usages),
         reward=draw(st.none() | finite),

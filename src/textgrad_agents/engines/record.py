@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
-from textgrad_agents.messages import Completion, TokenTrace, ToolCall, Usage
+from textgrad_agents.messages import Completion, PromptSpan, Sampling, TokenTrace, ToolCall, Usage
 
-_TRACE = ("prompt_ids", "action_ids", "logprobs", "mask")
+_ARRAYS = ("prompt_ids", "action_ids", "logprobs", "mask")
+_WEIGHTS = ("base", "adapter", "adapter_version")
 
 
 def dump_completion(completion: Completion) -> str:
@@ -24,7 +25,7 @@ def dump_completion(completion: Completion) -> str:
                 for call in completion.tool_calls
             ],
             "model": completion.model,
-            "trace": None if trace is None else {name: getattr(trace, name).tolist() for name in _TRACE},
+            "trace": None if trace is None else _dump_trace(trace),
             "details": dict(completion.details),
         },
         ensure_ascii=False,
@@ -47,17 +48,30 @@ def load_completion(text: str) -> Completion:
             for call in fields["tool_calls"]
         ),
         model=fields["model"],
-        trace=None if trace is None else _trace(trace),
+        trace=None if trace is None else _load_trace(trace),
         details=fields["details"],
     )
 
 
-def _trace(arrays: dict[str, Any]) -> TokenTrace:
+def _dump_trace(trace: TokenTrace) -> dict[str, Any]:
+    return {
+        **{name: getattr(trace, name).tolist() for name in _ARRAYS},
+        "spans": [astuple(span) for span in trace.spans],
+        "sampling": asdict(trace.sampling),
+        **{name: getattr(trace, name) for name in _WEIGHTS},
+    }
+
+
+def _load_trace(fields: dict[str, Any]) -> TokenTrace:
+    """A trace; those of earlier versions hold the arrays alone."""
     import numpy as np  # only engines that record tokens need it
 
     return TokenTrace(
-        prompt_ids=np.array(arrays["prompt_ids"], np.int32),
-        action_ids=np.array(arrays["action_ids"], np.int32),
-        logprobs=np.array(arrays["logprobs"], np.float32),
-        mask=np.array(arrays["mask"], np.bool_),
+        prompt_ids=np.array(fields["prompt_ids"], np.int32),
+        action_ids=np.array(fields["action_ids"], np.int32),
+        logprobs=np.array(fields["logprobs"], np.float32),
+        mask=np.array(fields["mask"], np.bool_),
+        spans=tuple(PromptSpan(*span) for span in fields.get("spans", ())),
+        sampling=Sampling(**fields.get("sampling", {})),
+        **{name: fields[name] for name in _WEIGHTS if name in fields},
     )

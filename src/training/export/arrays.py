@@ -5,8 +5,8 @@ are in `episode.json`. The pickle is builtins only, with `trajectory` (per cycle
 reward, done, infos), `transitions`, `total_reward` and `num_steps`.
 
 The twin is `trajectory.safetensors` and `trajectory.json` (names, and the SHA-256 of pickle and arrays). Axes are T
-cycles and N agents; `reward_TN` is there only if agents were rewarded differently. Token traces (K of them) are in the
-twin alone.
+cycles and N agents; `reward_TN` is there only if agents were rewarded differently. Token traces are in the twin alone
+(`training.export.traces`).
 """
 
 from __future__ import annotations
@@ -15,22 +15,18 @@ import pickle
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textgrad_agents.errors import FileFormatError
 from textgrad_agents.files import read_json
-from textgrad_agents.messages import TokenTrace
 from textgrad_agents.trajectory import Episode, Step
-from training.export.decoding import Traces
 from training.export.schema import WAY_OUT
+from training.export.traces import Traces, pack, unpack
 
 SCHEMA_VERSION = 1
-
-_TRACE = ("prompt_ids", "action_ids", "logprobs", "mask")
-_TRACE_TYPES = {"prompt_ids": np.int32, "action_ids": np.int32, "logprobs": np.float32, "mask": np.bool_}
 
 
 def pickle_bytes(episode: Episode) -> bytes:
@@ -83,7 +79,8 @@ def twin(episode: Episode, pickled: bytes) -> tuple[bytes, dict[str, Any]]:
         arrays["reward_TN"] = _filled(shape, [(t, n, step.reward) for t, n, step in cells])
     if all(isinstance(step.action, int | float) for _, _, step in cells):
         arrays["action_TN"] = _filled(shape, [(t, n, step.action) for t, n, step in cells])
-    data = save(arrays | _trace_arrays(cells))
+    traces, traced = pack([(t, n, step.trace) for t, n, step in cells if step.trace is not None])
+    data = save(arrays | traces)
     return data, {
         "schema_version": SCHEMA_VERSION,
         "sha256": {"trajectory.pkl": sha256(pickled).hexdigest(), "trajectory.safetensors": sha256(data).hexdigest()},
@@ -93,6 +90,7 @@ def twin(episode: Episode, pickled: bytes) -> tuple[bytes, dict[str, Any]]:
         "total_reward": episode.total_reward,
         "num_steps": episode.length,
         "arrays": {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in arrays.items()},
+        **({"traces": traced} if traced else {}),
     }
 
 
@@ -111,7 +109,7 @@ def read_traces(folder: Path, timesteps: Sequence[int], agents: Sequence[str]) -
         data = path.read_bytes()
         if sha256(data).hexdigest() != head["sha256"][path.name]:
             raise ValueError("it is not the file whose hash is in trajectory.json")
-        return _split(load(data), timesteps, agents)
+        return unpack(load(data), head.get("traces", {}), timesteps, agents)
     except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
         raise FileFormatError(f"trajectory file {path} cannot be used: {error}; {WAY_OUT}") from None
 
@@ -143,37 +141,3 @@ def _filled(shape: tuple[int, int], cells: Sequence[tuple[int, int, float | None
         if value is not None:
             table[t, n] = value
     return table
-
-
-def _trace_arrays(cells: Sequence[tuple[int, int, Step]]) -> dict[str, NDArray[Any]]:
-    """All token traces end to end, with the place of each and the length of its parts."""
-    found = [(t, n, step.trace) for t, n, step in cells if step.trace is not None]
-    if not found:
-        return {}
-    traces = [trace for _, _, trace in found]
-    parts = {name: [getattr(trace, name) for trace in traces] for name in _TRACE}
-    arrays: dict[str, NDArray[Any]] = {
-        f"trace.{name}": np.concatenate(parts[name]).astype(_TRACE_TYPES[name], copy=False) for name in _TRACE
-    }
-    arrays["trace.place_K2"] = np.array([(t, n) for t, n, _ in found], np.int64)
-    arrays["trace.length_K2"] = np.array([(len(one.prompt_ids), len(one.action_ids)) for one in traces], np.int64)
-    return arrays
-
-
-def _split(arrays: dict[str, NDArray[Any]], timesteps: Sequence[int], agents: Sequence[str]) -> Traces:
-    """Undo `_trace_arrays`."""
-    traces: Traces = {}
-    starts = dict.fromkeys(_TRACE, 0)
-    places = cast("list[tuple[int, int]]", arrays["trace.place_K2"].tolist())
-    lengths = cast("list[tuple[int, int]]", arrays["trace.length_K2"].tolist())
-    for (t, n), (prompt, action) in zip(places, lengths, strict=True):
-        parts: dict[str, NDArray[Any]] = {}
-        for name in _TRACE:
-            length = prompt if name == "prompt_ids" else action
-            part = arrays[f"trace.{name}"][starts[name] : starts[name] + length]
-            if min(length, t, n) < 0 or len(part) != length or part.dtype != _TRACE_TYPES[name]:
-                raise ValueError(f"trace.{name} does not fit the lengths of the traces")
-            parts[name] = part
-            starts[name] += length
-        traces[timesteps[t], agents[n]] = TokenTrace(**cast("dict[str, Any]", parts))
-    return traces

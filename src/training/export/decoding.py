@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar, cast
 
 from textgrad_agents.errors import FileFormatError
-from textgrad_agents.messages import Message, Usage
-from textgrad_agents.trajectory import Cycle, Episode, Step, TokenTrace, Trajectory
+from textgrad_agents.messages import Finish, Message, Usage
+from textgrad_agents.trajectory import Cycle, Episode, Step, Trajectory
 from textgrad_agents.validation import short
 from training.export.schema import (
     WAY_OUT,
@@ -21,9 +21,7 @@ from training.export.schema import (
     TransitionEntry,
     UsageColumns,
 )
-
-Traces = dict[tuple[int, str], TokenTrace]
-"""Token traces by timestep and agent."""
+from training.export.traces import Traces
 
 _T = TypeVar("_T")
 _Row = tuple[TransitionEntry, AgentEntry]
@@ -99,6 +97,7 @@ class _Reader:
     def _steps(self, agent: str, rows: Sequence[_Row], columns: AgentColumns) -> Iterator[Step]:
         count = len(rows)
         versions = _spread(columns.policy_version, count, f"agents.{agent}.policy_version")
+        finish: tuple[Finish | None, ...] = _spread(columns.finish, count, f"agents.{agent}.finish")
         parsed = _spread(columns.parsed, count, f"agents.{agent}.parsed")
         usage = _usage(columns.usage, count, f"agents.{agent}.usage")
         rewards = None if columns.rewards is None else _spread(columns.rewards, count, f"agents.{agent}.rewards")
@@ -112,6 +111,7 @@ class _Reader:
                 reply=entry.gpt_query_response or "",
                 action=entry.action,
                 action_name=entry.action_name,
+                finish=finish[i],
                 parsed=parsed[i],
                 usage=usage[i],
                 trace=self._traces.get((time, agent)),

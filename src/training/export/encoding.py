@@ -213,6 +213,7 @@ def _columns(steps: Sequence[Step], cycles: Sequence[Cycle], rewards: Sequence[f
     shared = dict(zip((cycle.timestep for cycle in cycles), rewards, strict=True))
     columns: dict[str, Any] = {
         "policy_version": _column((step.policy_version for step in steps), ""),
+        "finish": _column((step.finish for step in steps), None),
         "parsed": _column((step.parsed for step in steps), True),
     }
     if any(step.reward != shared[step.timestep] for step in steps):

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from textgrad_agents.errors import FileFormatError
-from textgrad_agents.messages import Role, ToolCall
+from textgrad_agents.messages import Finish, Role, ToolCall
 from textgrad_agents.trajectory import Credit
 from textgrad_agents.validation import explain, short
 
@@ -69,6 +69,7 @@ class AgentColumns(_Model):
     """What an agent's decisions have besides. Rewards are left out where they are those of the file."""
 
     policy_version: str | tuple[str, ...] = ""
+    finish: Finish | tuple[Finish | None, ...] | None = None
     parsed: Flag | tuple[Flag, ...] = True
     rewards: tuple[Number | None, ...] | None = None
     usage: UsageColumns = UsageColumns()

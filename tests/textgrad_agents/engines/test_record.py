@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textgrad_agents.engines.record import dump_completion, load_completion
-from textgrad_agents.messages import Completion, TokenTrace, ToolCall, ToolCallFunction, Usage
+from textgrad_agents.messages import Completion, PromptSpan, Sampling, TokenTrace, ToolCall, ToolCallFunction, Usage
 
 JSON = st.recursive(
     st.none()
@@ -25,6 +25,18 @@ CALLS = st.builds(
     function=st.builds(ToolCallFunction, name=TEXT, arguments=st.dictionaries(TEXT, JSON, max_size=3)),
 )
 USAGES = st.builds(Usage, *([st.integers(0, 10**9)] * 4), estimated=st.booleans())
+PLACES = st.integers(0, 2**31 - 1)
+SAMPLINGS = st.builds(
+    Sampling,
+    temperature=st.floats(0, 2),
+    top_p=st.floats(0, 1),
+    top_k=PLACES,
+    min_p=st.floats(0, 1),
+    seed=st.none() | st.integers(0, 2**63),
+    engine=TEXT,
+    dtype=TEXT,
+    logprobs=st.sampled_from(["processed", "raw"]),
+)
 
 
 @st.composite
@@ -37,6 +49,11 @@ def traces(draw: st.DrawFn) -> TokenTrace:
         np.array([one for one, _, _ in action], np.int32),
         np.array([logprob for _, logprob, _ in action], np.float32),
         np.array([chosen for _, _, chosen in action], np.bool_),
+        spans=tuple(draw(st.lists(st.builds(PromptSpan, PLACES, PLACES, TEXT, TEXT), max_size=2))),
+        sampling=draw(SAMPLINGS),
+        base=draw(TEXT),
+        adapter=draw(TEXT),
+        adapter_version=draw(PLACES),
     )
 
 
@@ -68,3 +85,16 @@ def test_what_comes_back_is_what_was_kept(completion: Completion) -> None:
         kept, original = getattr(back.trace, name), getattr(completion.trace, name)
         assert kept.dtype == original.dtype
         assert np.array_equal(kept, original)
+    for name in ("spans", "sampling", "base", "adapter", "adapter_version"):
+        assert getattr(back.trace, name) == getattr(completion.trace, name)
+
+
+def test_traces_of_earlier_versions_are_read() -> None:
+    ones = np.ones(2, np.int32)
+    completion = Completion("a", trace=TokenTrace(ones, ones, np.ones(2, np.float32), np.ones(2, np.bool_), base="b"))
+    fields = json.loads(dump_completion(completion))
+    fields["trace"] = {name: fields["trace"][name] for name in ("prompt_ids", "action_ids", "logprobs", "mask")}
+    trace = load_completion(json.dumps(fields)).trace
+    assert trace is not None
+    assert (trace.spans, trace.sampling, trace.base, trace.adapter_version) == ((), Sampling(), "", 0)
+    assert trace.action_ids.tolist() == [1, 1]
