@@ -67,6 +67,26 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """Trained weights beside a model's own, by name: the value of a Variable that stands for weights.
+
+    Attributes:
+        name: its name at the engine that holds it.
+        version: how often it has been updated.
+        sha256: hash of its weights.
+        base: hash of the base model's weights.
+    """
+
+    name: str
+    version: int = 0
+    sha256: str = ""
+    base: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} (version {self.version})"
+
+
+@dataclass(frozen=True, slots=True)
 class CriticInput:
     """One input of an op call, as a critic sees it.
 
