@@ -35,7 +35,7 @@ class ActionSpace(ABC):
 
     @property
     @abstractmethod
-    def choices(self) -> Mapping[str, int | float]:
+    def choices(self) -> Mapping[str, Action]:
         """Named actions and their values, in the order they are offered."""
 
     @abstractmethod

@@ -60,7 +60,8 @@ def _check_actions(space: ActionSpace) -> None:
     description = space.describe()
     for name, value in space.choices.items():
         _require(name in description, "describe() offers every named action", name)
-        for reply in (name, f"{value:g}", json.dumps({"action": value})):
+        written = () if isinstance(value, str) else (f"{value:g}",)
+        for reply in (name, *written, json.dumps({"action": value})):
             read = space.parse(reply)
             same = read.parsed and read.name == name and read.value == value
             _require(same, f"the action {name} is read from the reply {reply!r}", read)

@@ -102,6 +102,7 @@ MULTI_AGENT_REGISTRY = Registry(
     "textgrad_agents.multi_agent_environments",
     {
         "lamps": "envs.lamps:LampsEnvironment",
+        "math": "envs.math_tasks.exam:MathEnvironment",
         "pettingzoo": "envs.multi_agent.environment:PettingZooEnvironment",
         "pistonball": "envs.pistonball.environment:PistonballEnvironment",
     },

@@ -34,7 +34,7 @@ def test_registers_classes_and_places(factory: Any) -> None:
     envs.register("beacons", factory)
     envs.register("beacons", factory)  # the same again is no conflict
     assert isinstance(envs.make("beacons"), LampsEnvironment)
-    assert registry.names() == ("beacons", "lamps", "pettingzoo", "pistonball")
+    assert registry.names() == ("beacons", "lamps", "math", "pettingzoo", "pistonball")
 
 
 @pytest.mark.usefixtures("own_names")
@@ -52,7 +52,7 @@ def test_refuses_a_place_without_module_or_attribute(factory: str) -> None:
 def test_unknown_names_get_the_nearest() -> None:
     with pytest.raises(ConfigError, match="'pistonbal'; did you mean pistonball"):
         envs.make("pistonbal")
-    with pytest.raises(ConfigError, match="known are lamps, pettingzoo, pistonball"):
+    with pytest.raises(ConfigError, match="known are lamps, math, pettingzoo, pistonball"):
         envs.make("xyz")
 
 

@@ -1,6 +1,7 @@
 """Mathematics: a calculator, GSM8K's problems, and problems that are made up as needed."""
 
 from envs.math_tasks.environment import CalculatorEnv, CalculatorEnvConfig, CalculatorState
+from envs.math_tasks.exam import MathEnvironment
 from envs.math_tasks.generated import ArithmeticDataset, GeneratedDataset, WordProblemDataset
 from envs.math_tasks.gsm8k import GSM8kDataset, GSM8kDatasetSplit
 
@@ -12,5 +13,6 @@ __all__ = [
     "GSM8kDataset",
     "GSM8kDatasetSplit",
     "GeneratedDataset",
+    "MathEnvironment",
     "WordProblemDataset",
 ]
