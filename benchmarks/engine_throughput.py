@@ -2,10 +2,11 @@
 
     python benchmarks/engine_throughput.py
 
-Both ask the same server on this machine, 256 calls at once, in turns; each round begins with the other. Around our
-engine stands everything but the journal: cache and budget in files, deadline, retries, lane, pace, circuit breaker,
-meter. No request repeats, so the cache is looked into and written to each time. The server has a process of its own; on
-a machine with two free cores the client is the bottleneck. CPU time of the client is what a busy machine does not blur.
+All ask the same server on this machine, 256 calls at once, in turns; each round begins with another. Around our engine
+stand cache and budget in files, deadline, retries, lane, pace, circuit breaker and meter; then the journal, too, whose
+rows are on the disk before a reply is used. No request repeats, so the cache is looked into and written to each time.
+The server has a process of its own; on a machine with two free cores the client is the bottleneck. CPU time of the
+client is what a busy machine does not blur.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ import openai
 
 from textgrad_agents.engines import Budget, Cache, ChatEngine, LLMConfig, Stack
 from textgrad_agents.interfaces import Engine
+from textgrad_agents.journal import Journal, Journaled
 from textgrad_agents.messages import system, user
 
+BARE = "bare client"
 SYSTEM = "You are one of ten pistons under a ball. " * 20
 
 
@@ -68,43 +71,52 @@ def stacked(url: str, folder: Path, concurrency: int) -> tuple[Engine, Stack]:
 
 async def compare(url: str, folder: Path, calls: int, concurrency: int, rounds: int) -> None:
     """Measure in turns, and print."""
-    bare = openai.AsyncOpenAI(api_key="any", base_url=url, max_retries=0)
-    engine, stack = stacked(url, folder, concurrency)
+    client = openai.AsyncOpenAI(api_key="any", base_url=url, max_retries=0)
+    plain, stack = stacked(url, folder / "plain", concurrency)
+    inner, inner_stack = stacked(url, folder / "journaled", concurrency)
+    journal = Journal(folder / "journal.sqlite")
+    journaled = Journaled(inner, journal)
     begun = 0
 
     def ask_bare(number: int) -> Awaitable[object]:
         said = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": f"cycle {begun + number}"}]
-        return bare.chat.completions.create(model="m", messages=said, max_tokens=100)  # type: ignore[arg-type]
+        return client.chat.completions.create(model="m", messages=said, max_tokens=100)  # type: ignore[arg-type]
 
-    def ask_ours(number: int) -> Awaitable[object]:
-        return engine.generate([system(SYSTEM), user(f"cycle {begun + number}")])
+    def asking(engine: Engine) -> Callable[[int], Awaitable[object]]:
+        return lambda number: engine.generate([system(SYSTEM), user(f"cycle {begun + number}")])
 
-    sides = {"bare": ask_bare, "ours": ask_ours}
-    found: dict[str, list[Round]] = {name: [] for name in sides}
-    for ask in sides.values():
+    sides = [(BARE, ask_bare), ("all but the journal", asking(plain)), ("with the journal", asking(journaled))]
+    found: dict[str, list[Round]] = {name: [] for name, _ in sides}
+    for _, ask in sides:
         await drive(ask, concurrency, concurrency)  # connections are made, modules loaded
-    for number in range(rounds):
+    for _ in range(rounds):
         begun += calls
-        for name in sorted(sides, reverse=bool(number % 2)):
-            found[name].append(await drive(sides[name], calls, concurrency))
-    await bare.close()
-    tally = stack.meter.tally()
-    assert tally.failed == 0
-    assert tally.calls == concurrency + rounds * calls, "an answer came from the cache"
+        for name, ask in sides:
+            found[name].append(await drive(ask, calls, concurrency))
+        sides.append(sides.pop(0))
+    await client.close()
+    asked = concurrency + rounds * calls
+    for meter in (stack.meter, inner_stack.meter):
+        assert meter.tally().failed == 0
+        assert meter.tally().calls == asked, "an answer came from the cache"
+    assert sum(tally.calls for tally in journal.tallies().values()) == asked
+    journal.close()
     report(found)
 
 
 def report(found: dict[str, list[Round]]) -> None:
-    """Print the medians of both sides and their ratio."""
+    """Print the medians of all sides, and their ratios to the bare client, round by round."""
     for name, measured in found.items():
         rates, cpus = zip(*measured, strict=True)
         print(
-            f"{name}: {statistics.median(rates):6.0f} calls/s ({min(rates):.0f} to {max(rates):.0f}), "
+            f"{name:<20}{statistics.median(rates):6.0f} calls/s ({min(rates):.0f} to {max(rates):.0f}), "
             f"{statistics.median(cpus):.2f} ms CPU per call ({min(cpus):.2f} to {max(cpus):.2f})"
         )
-    pairs = list(zip(found["ours"], found["bare"], strict=True))
-    print(f"ratio by the clock: {statistics.median(ours.rate / bare.rate for ours, bare in pairs):.2f}")
-    print(f"ratio by CPU time:  {statistics.median(bare.cpu / ours.cpu for ours, bare in pairs):.2f}")
+    for name in list(found)[1:]:
+        pairs = list(zip(found[name], found[BARE], strict=True))
+        clock = statistics.median(ours.rate / bare.rate for ours, bare in pairs)
+        cpu = statistics.median(bare.cpu / ours.cpu for ours, bare in pairs)
+        print(f"{name:<20}ratio to the bare client {clock:.2f} by the clock, {cpu:.2f} by CPU time")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def print_models() -> None:
         table.add_column(heading, overflow="fold")
     for row in model_table():
         price = "unknown" if row.input_price is None else f"{row.input_price:g} / {row.output_price:g}"
-        ends = "" if row.retires_on is None else f"{row.retires_on}, then {row.successor}"
+        ends = "" if row.successor is None else f"{row.retires_on or 'day unknown'}, then {row.successor}"
         key = (
             "none needed" if row.key_variable is None else f"{row.key_variable}{'' if row.key_present else ' not'} set"
         )

@@ -397,6 +397,7 @@ class TestLifetimes:
             ("o1", "OpenAI ended o1 on 2026-10-23; its successor here is 'gpt-6.1-sol'"),
             ("gpt-5", "OpenAI ends gpt-5 on 2026-12-11, in 21 days; its successor here is 'gpt-6.1-sol'"),
             ("qwen-7b", "Together may no longer serve Qwen/Qwen2.5-7B-Instruct-Turbo"),
+            ("gemini-pro", "Google may no longer serve gemini-1.5-pro; its successor here is 'gemini-3.1-pro-preview'"),
         ],
     )
     def test_notices(self, name: str, said: str) -> None:

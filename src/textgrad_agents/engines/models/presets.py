@@ -1,6 +1,6 @@
 """The models known by a short name: who serves them, when they end, what to use then.
 
-Dates and successors as published in November 2026. Prices stand here only where they cannot be looked up (see
+Dates and successors as known in November 2026. Prices stand here only where they cannot be looked up (see
 `textgrad_agents.engines.models.pricing`).
 """
 
@@ -26,8 +26,8 @@ class Preset:
         provider: who serves it.
         model_string: its name on the wire.
         fields: further fields of its `LLMConfig`.
-        retires_on: its last day, if one is published.
-        successor: the preset to use instead. Without a `retires_on` the model may have gone unannounced.
+        retires_on: its last day, if one is known.
+        successor: the preset to use instead. Without a `retires_on` it has ended or may have, nobody knows when.
     """
 
     name: str
@@ -143,20 +143,19 @@ _WIRE: Mapping[str, str] = {
     "qwen3.8-flash": "Qwen/Qwen3.8-Flash",
 }
 
-# Last day and successor. No day: not among the provider's models of today, but no date was found.
+# Last day, if one is published that could be checked, and successor.
 _ENDS: Mapping[str, tuple[str | None, str]] = {
     "gpt-4o": ("2027-01-14", "gpt-6-sol"),
     "gpt-4o-mini": ("2027-01-14", "gpt-6-luna"),
     "gpt-5": ("2026-12-11", "gpt-6.1-sol"),
     "o1": ("2026-10-23", "gpt-6.1-sol"),
-    "o1-mini": ("2025-10-27", "gpt-6-luna"),
+    "o1-mini": (None, "gpt-6-luna"),
     "gpt-4.1": ("2027-01-14", "gpt-6-sol"),
     "gpt-4.1-mini": ("2027-01-14", "gpt-6-luna"),
     "gpt-5.4-nano": ("2027-04-01", "gpt-5.6-luna"),
-    "gemini-pro": ("2025-09-24", "gemini-3.1-pro-preview"),
-    "gemini-flash": ("2025-09-24", "gemini-3.8-flash"),
+    "gemini-pro": (None, "gemini-3.1-pro-preview"),
+    "gemini-flash": (None, "gemini-3.8-flash"),
     "gemini-2.0-flash": ("2026-06-01", "gemini-3.5-flash-lite"),
-    "gemini-3.1-flash-lite": ("2027-05-07", "gemini-3.5-flash-lite"),
     "llama-3.1-70b": (None, "muse-glimmer-30b"),
     "llama-3.1-8b": (None, "qwen3.8-flash"),
     "llama-3.3-70b": ("2026-10-22", "gpt-oss-120b"),
