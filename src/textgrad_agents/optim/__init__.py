@@ -5,6 +5,7 @@ from textgrad_agents.optim.ape import APE
 from textgrad_agents.optim.base import Optimizer
 from textgrad_agents.optim.chained import ChainedOptimizer
 from textgrad_agents.optim.constraints import (
+    AllowedWords,
     Check,
     ForbiddenWords,
     JSONSchema,
@@ -21,6 +22,7 @@ from textgrad_agents.optim.proposals import Outcome, Proposal, StepReport
 __all__ = [
     "APE",
     "TGD",
+    "AllowedWords",
     "ChainedOptimizer",
     "Check",
     "Example",

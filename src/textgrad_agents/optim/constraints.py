@@ -159,6 +159,39 @@ class ForbiddenWords:
 
 
 @dataclass(frozen=True, slots=True)
+class AllowedWords:
+    """The new value is made of these words alone, parted by spaces: for models that know no others.
+
+    Attributes:
+        words: what may be used.
+        most: how many words a value has at most.
+    """
+
+    words: tuple[str, ...]
+    most: int
+
+    def __init__(self, words: Sequence[str], most: int = 1) -> None:
+        if isinstance(words, str) or not words or not all(word and word == "".join(word.split()) for word in words):
+            raise ConfigError(f"AllowedWords needs a list of words without spaces, got {words!r}")
+        if most < 1:
+            raise ConfigError(f"AllowedWords allows at least 1 word, not {most}")
+        object.__setattr__(self, "words", tuple(words))
+        object.__setattr__(self, "most", most)
+
+    def rule(self, old: str) -> str:
+        """See `Check`."""
+        return f"Use only these words, at most {self.most} of them: {json.dumps(self.words, ensure_ascii=False)}"
+
+    def violation(self, old: str, new: str) -> str | None:
+        """See `Check`."""
+        written = new.split()
+        unknown = [word for word in written if word not in self.words]
+        if unknown:
+            return f"it uses {', '.join(unknown[:5])}; only {', '.join(self.words)} can be used"
+        return None if 0 < len(written) <= self.most else f"it has {len(written)} words; 1 to {self.most} are allowed"
+
+
+@dataclass(frozen=True, slots=True)
 class NoControlCharacters:
     """The new value has no control characters but tabs and line breaks."""
 

@@ -1,4 +1,7 @@
-"""The optimizer's part: edit the rules of a policy as the tables in its feedback give reason to."""
+"""The optimizer's part: edit the rules of a policy as the tables in its feedback give reason to.
+
+A value that may be made of a few given words only is no list of rules: see `words`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any, cast
 from textgrad_agents.engines.rulebook.evidence import pool, read_tables
 from textgrad_agents.engines.rulebook.grammar import edit, read_rules
 from textgrad_agents.engines.rulebook.learning import improve
+from textgrad_agents.engines.rulebook.words import allowed_words, entries, next_try
 from textgrad_agents.errors import EngineRefusal
 
 _BLOCK = re.compile(r"^```json\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
@@ -34,7 +38,12 @@ def rewrite(request: str) -> str:
     feedback = cast("list[Any]", data.get("feedback")) if isinstance(data.get("feedback"), list) else []
     items = [cast("dict[str, Any]", item) for item in feedback if isinstance(item, dict)]
     texts = [text for item in items if isinstance(text := item.get("text"), str)]
-    new, reasons = _improved(value, str(data.get("role", "")), texts)
+    constraints = cast("list[Any]", data.get("constraints")) if isinstance(data.get("constraints"), list) else []
+    allowed = allowed_words(constraints)
+    if allowed is not None:
+        new, reasons = next_try(value, allowed, entries(data.get("history")))
+    else:
+        new, reasons = _improved(value, str(data.get("role", "")), texts)
     return f"{reasons}\n<NEW_{nonces[-1]}>\n{new}\n</NEW_{nonces[-1]}>"
 
 
