@@ -4,7 +4,7 @@
     ├── ConfigError (ValueError)            a setting, flag or argument is not usable
     ├── FileFormatError (ValueError)        a file we read is missing, damaged or of another shape
     ├── EngineError (RuntimeError)          a model could not answer
-    │   ├── EngineAccessError               no call will be served until key, quota, rights or model name change
+    │   ├── EngineAccessError               no call will be served until key, quota, rights, model or address change
     │   │   ├── MissingKeyError (ValueError)    the key variable of a provider is not set
     │   │   └── BudgetError                     the budget of the run is spent
     │   ├── EngineRefusal                   the engine does not do what the request asks for
@@ -64,7 +64,7 @@ class EngineError(TextgradAgentsError, RuntimeError):
 
 
 class EngineAccessError(EngineError):
-    """The provider serves no call of this engine until its key, quota, rights or model name are changed."""
+    """The provider serves no call of this engine until its key, quota, rights, model name or address are changed."""
 
 
 class MissingKeyError(EngineAccessError, ValueError):

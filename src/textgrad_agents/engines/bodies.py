@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx2
 
 from textgrad_agents.engines.faults import make_fault
-from textgrad_agents.errors import EngineReplyError
+from textgrad_agents.errors import EngineAccessError
 
 LIMIT = 32 * 2**20
 """Most bytes of an unpacked body."""
@@ -22,7 +22,7 @@ async def bound(response: httpx2.Response) -> None:
     """Have `response` unpacked by us, within the limit; it must not have been read yet.
 
     Raises:
-        EngineReplyError: it is packed in a way that we did not ask for.
+        EngineAccessError: it is packed in a way that we did not ask for.
     """
     encoding = response.headers.pop("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "", *_PACKED):
@@ -30,7 +30,7 @@ async def bound(response: httpx2.Response) -> None:
             "too_large",
             f"{response.url} packed its reply with {encoding!r}, which was not asked for and is not unpacked; choose "
             "another server",
-            EngineReplyError,
+            EngineAccessError,
         )
     assert isinstance(response.stream, httpx2.AsyncByteStream)
     response.stream = _Bounded(response.stream, str(response.url), packed=encoding in _PACKED)
@@ -53,7 +53,7 @@ class _Bounded(httpx2.AsyncByteStream):
                         "too_large",
                         f"the reply of {self._url} is longer than {LIMIT // 2**20} MB; no model writes as much: check "
                         "that base_url is the address of an OpenAI-compatible server",
-                        EngineReplyError,
+                        EngineAccessError,
                     )
                 yield piece
         if unpacker is not None and size and not unpacker.complete:

@@ -54,18 +54,18 @@ FAULTS: Mapping[str, Fault] = {
     "refusal": Fault(tries=3),
     "tool_call": Fault(tries=3),
     "schema": Fault(tries=3),
-    "page": Fault(tries=3, free=True),
     "length": Fault(tries=2),  # the second with a higher cap
     # The same request would end the same.
     "filtered": Fault(tries=1),
-    "too_large": Fault(tries=1),
     "context": Fault(tries=1, free=True),
     "format": Fault(tries=1, free=True),
     "request": Fault(tries=1, free=True),
-    "redirect": Fault(tries=1, free=True),
     "forbidden": Fault(tries=1, free=True),
     "deadline": Fault(tries=1),
     # No call will be served for now.
+    "page": Fault(tries=3, free=True),  # of a proxy, it may pass
+    "too_large": Fault(tries=1),
+    "redirect": Fault(tries=1, free=True),
     "key": Fault(tries=1, free=True),
     "rights": Fault(tries=1, free=True),
     "model": Fault(tries=1, free=True),
@@ -106,7 +106,7 @@ def status_fault(config: LLMConfig, status: int, headers: Mapping[str, str], bod
             "redirect",
             f"{url} redirects to {target}; redirects are not followed, so that no key reaches another server: set "
             "base_url to the final address",
-            EngineError,
+            EngineAccessError,
         )
     if status == 402 or any(word in code for word in _NO_QUOTA):
         said = f"the account behind the key in {source} has no quota or credit left: {said}"

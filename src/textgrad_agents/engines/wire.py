@@ -9,7 +9,7 @@ from typing import Any, cast
 from textgrad_agents.engines.base import estimate_usage, one_line
 from textgrad_agents.engines.faults import make_fault
 from textgrad_agents.engines.models.config import LLMConfig
-from textgrad_agents.errors import EngineError, EngineRefusal, EngineReplyError
+from textgrad_agents.errors import EngineAccessError, EngineError, EngineRefusal, EngineReplyError
 from textgrad_agents.interfaces import GenerateOptions
 from textgrad_agents.messages import Completion, Finish, Message, ToolCall, ToolCallFunction, Usage
 
@@ -64,17 +64,19 @@ def parse_reply(text: str, config: LLMConfig) -> Mapping[str, Any]:
     """The JSON object in the body `text` of a successful response.
 
     Raises:
-        EngineReplyError: the body is none.
+        EngineAccessError: the body is a web page, so the address is none of a model.
+        EngineReplyError: the body is something else.
     """
     try:
         reply = json.loads(text)
     except (ValueError, RecursionError):
         page = text.lstrip()[:1] == "<"
-        raise make_fault(
-            "page" if page else "malformed",
+        said = (
             f"{config.url} answered with {'a web page' if page else 'no JSON'} ({one_line(text)!r}); check that "
-            "base_url is the address of an OpenAI-compatible server, usually ending in /v1",
-            EngineReplyError,
+            "base_url is the address of an OpenAI-compatible server, usually ending in /v1"
+        )
+        raise (
+            make_fault("page", said, EngineAccessError) if page else make_fault("malformed", said, EngineReplyError)
         ) from None
     if not isinstance(reply, dict):
         said = f"{config.url} answered with JSON that is no completion: {one_line(text)!r}"

@@ -32,7 +32,7 @@ LASTING = {
     "302": "redirects are not followed",
     "bomb": "longer than 32 MB",
 }
-ENDING_A_RUN = {"429_quota", "401", "403", "404"}
+ENDING_A_RUN = {"429_quota", "401", "403", "404", "302", "bomb"}
 
 
 def chat(url: str, **fields: Any) -> ChatEngine:
@@ -111,11 +111,19 @@ def test_an_answer_without_usage_is_an_answer_whose_usage_is_estimated(faults: A
             assert completion.usage.estimated
 
 
-@pytest.mark.parametrize("kind", ["null_content", "empty_content", "refusal", "page"])
+NO_ANSWER = {
+    "null_content": EngineReplyError,
+    "empty_content": EngineReplyError,
+    "refusal": EngineReplyError,
+    "page": EngineAccessError,
+}
+
+
+@pytest.mark.parametrize("kind", NO_ANSWER)
 def test_a_model_that_does_not_answer_is_asked_twice_more(faults: Any, kind: str) -> None:
     with faults.faulty(faults.Plan(rate=1.0, kinds={kind: 1}, lasts=99, seed=5)) as (server, url):
         assert server.fault_of(faults.call_of({"messages": [{"role": "user", "content": "hello"}]}))[1] > 3
-        with pytest.raises(EngineReplyError):
+        with pytest.raises(NO_ANSWER[kind]):
             asyncio.run(Stack(first_wait=0.001)(chat(url)).generate([user("hello")]))
         assert sum(server.tries.values()) == 3
 
