@@ -46,7 +46,7 @@ class Step:
         observation: the agent's local observation as text.
         messages: the messages as sent to the engine; empty for agents without a model.
         reply: the engine's raw reply.
-        finish: why the reply ended, None if no model was asked.
+        finish: why the reply ended, None if no model answered.
         action: the action given to the environment.
         action_name: its name in words.
         parsed: False if the reply named no legal action and the neutral action was taken.

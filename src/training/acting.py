@@ -17,16 +17,20 @@ from envs.base import ActionSpace, MultiAgentEnvironment
 from envs.faults import guarded
 from textgrad_agents.errors import ConfigError, EngineReplyError
 from textgrad_agents.interfaces import Engine, GenerateOptions
-from textgrad_agents.messages import Message, TokenTrace, Usage, system, user
+from textgrad_agents.messages import Finish, Message, TokenTrace, Usage, system, user
+from textgrad_agents.messages.spans import span_at, with_spans
 from textgrad_agents.seeds import derive_seed, text_hash
 from textgrad_agents.trajectory import Step
 
 Place = tuple[str | int, ...]
 """Where in a run something happens, for deriving seeds: (run seed, branch, iteration, episode)."""
 
+Rule = Callable[[MultiAgentEnvironment], Mapping[str, int | float]]
+"""Actions by agent, from the environment itself."""
+
 DECISION = "Which action do you take in this cycle?"
 
-_PROMPTS = 4096  # system messages that a team keeps: one per policy and set of open actions
+_PROMPTS = 4096  # system messages that a team keeps: one per agent, policy and set of open actions
 
 
 class Team(Protocol):
@@ -41,7 +45,7 @@ class Team(Protocol):
 class RuleTeam:
     """A formula that reads the environment itself (a hand-written baseline, not a policy that can be trained)."""
 
-    rule: Callable[[MultiAgentEnvironment], Mapping[str, int | float]]
+    rule: Rule
 
     async def act(self, environment: MultiAgentEnvironment, timestep: int, place: Place) -> list[Step]:
         """Apply the formula."""
@@ -68,14 +72,15 @@ class _Reply(NamedTuple):
 
     text: str
     usage: Usage
+    finish: Finish | None = None
     trace: TokenTrace | None = None
 
 
 class LanguageTeam:
     """One engine acts for all agents, each with its own policy text.
 
-    At temperature 0, agents that are told the same words in a cycle are answered by one call; its tokens are counted
-    with the first of them.
+    At temperature 0, agents that are told the same words in a cycle are answered by one call; its tokens are counted,
+    and their trace is kept, with the first of them.
 
     Args:
         environment: tells the rules; instances with the same parameters may be played.
@@ -129,7 +134,8 @@ class LanguageTeam:
         actions = environment.action_space_of(agent)
         told = f"{observation}\n\n{DECISION}"
         shown = user(told) if picture is None else Message.create_message("user", told, picture)
-        return _View(agent, observation, (self._prompt(self._policies[agent], actions.describe()), shown), actions)
+        prompt = self._prompt(self._policies[agent], actions.describe(), agent)
+        return _View(agent, observation, (prompt, shown), actions)
 
     def _question(self, view: _View) -> object:
         """What two agents have in common if one call answers for both."""
@@ -143,7 +149,7 @@ class LanguageTeam:
             completion = await self._engine.generate(view.messages, options)
         except EngineReplyError as error:
             return _Reply("", error.usage if isinstance(error.usage, Usage) else Usage())
-        return _Reply(completion.text, completion.usage, completion.trace)
+        return _Reply(completion.text, completion.usage, completion.finish, completion.trace)
 
     def _step(self, view: _View, reply: _Reply, timestep: int, *, paid: bool) -> Step:
         action = view.actions.parse(reply.text)
@@ -153,18 +159,21 @@ class LanguageTeam:
             observation=view.observation,
             messages=view.messages,
             reply=reply.text,
+            finish=reply.finish,
             action=action.value,
             action_name=action.name,
             parsed=action.parsed,
             usage=reply.usage if paid else Usage(),
-            trace=reply.trace,
+            trace=reply.trace if paid else None,
             policy_version=self._versions[view.agent],
         )
 
 
-def actor_prompt(rules: str, policy: str, answer: str) -> Message:
-    """The system message of an actor: rules, its policy, and the answer format."""
-    return system(f"{rules}\n\n## Your policy\n{policy.strip()}\n\n## Answer format: one action\n{answer.strip()}")
+def actor_prompt(rules: str, policy: str, answer: str, agent: str = "policy") -> Message:
+    """The system message of an actor: rules, its policy (marked as the text of the Variable `agent`), answer format."""
+    before, text = f"{rules}\n\n## Your policy\n", policy.strip()
+    message = system(f"{before}{text}\n\n## Answer format: one action\n{answer.strip()}")
+    return with_spans(message, [span_at(len(before), text, agent)])
 
 
 def _name(environment: MultiAgentEnvironment, agent: str, actions: Mapping[str, int | float]) -> str:

@@ -1,7 +1,9 @@
 """Teams: who is asked what; agents that are told the same; games in which agents take turns."""
 
 import asyncio
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from envs.actions import DiscreteActions
@@ -9,7 +11,9 @@ from envs.base import MultiAgentEnvironment, StepOutcome
 from envs.multi_agent import PettingZooEnvironment
 from textgrad_agents.engines import ScriptedEngine
 from textgrad_agents.errors import EngineReplyError
-from textgrad_agents.messages import Completion, Usage
+from textgrad_agents.messages import Completion, PromptSpan, TokenTrace, Usage
+from textgrad_agents.messages.spans import spans_of
+from textgrad_agents.seeds import text_hash
 from training.acting import LanguageTeam, RuleTeam
 from training.rollout import rollout
 
@@ -137,3 +141,37 @@ def test_a_long_game_with_many_legal_sets_keeps_few_prompts(temperature):
     team = LanguageTeam(environment, dict.fromkeys(environment.agents, "x"), ScriptedEngine(first_legal), temperature)
     asyncio.run(rollout(environment, team, PLACE))
     assert team._prompt.cache_info().currsize <= 2**9
+
+
+def traced(messages, options):
+    """A reply whose tokens are the characters of question and answer, with the spans of the Variables."""
+    marks = spans_of(messages[0])
+    prompt = "".join(message.text for message in messages)
+    reply = sing(messages, options)
+    trace = TokenTrace(
+        np.array([ord(one) for one in prompt], np.int32),
+        np.array([ord(one) for one in reply.text], np.int32),
+        np.zeros(len(reply.text), np.float32),
+        np.ones(len(reply.text), np.bool_),
+        spans=tuple(PromptSpan(one.start, one.end, one.variable, one.version) for one in marks),
+    )
+    return replace(reply, finish="length", trace=trace)
+
+
+def test_prompts_say_where_the_policy_stands_and_steps_keep_trace_and_finish():
+    policies = {"singer_0": "Sing low.", "singer_1": "Sing high.\n"}
+    episode = play(Chorus(["low", "high"]), ScriptedEngine(traced), temperature=1.0, policies=policies)
+    for step in episode.steps():
+        assert step.finish == "length"
+        assert step.trace is not None
+        (span,) = step.trace.spans
+        said = "".join(map(chr, step.trace.prompt_ids[span.start : span.end]))
+        assert said == policies[step.agent].strip()
+        assert (span.variable, span.version) == (step.agent, text_hash(said))
+
+
+def test_a_shared_call_is_traced_once():
+    episode = play(Chorus(["low", "low", "high"]), ScriptedEngine(traced))
+    there = {step.agent: step.trace is not None for step in episode.steps()}
+    assert there == {"singer_0": True, "singer_1": False, "singer_2": True}
+    assert {step.finish for step in episode.steps()} == {"length"}
