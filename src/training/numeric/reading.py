@@ -57,7 +57,7 @@ def rows_of(
 
 def episode_id(episode: Episode) -> str:
     """Content id of an episode: its place, its seed, and what was said, done and earned in it."""
-    decisions = [(s.agent, s.timestep, s.policy_version, s.reply, repr(s.action), s.reward) for s in episode.steps()]
+    decisions = [(s.agent, s.timestep, s.policy_version, s.reply, s.action_name, s.reward) for s in episode.steps()]
     place = [episode.iteration, episode.episode_id, episode.seed, dict(episode.environment), episode.error]
     return text_hash(json.dumps([place, decisions], sort_keys=True, default=repr))
 
