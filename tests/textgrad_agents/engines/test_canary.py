@@ -26,12 +26,14 @@ from textgrad_agents.engines import (
 )
 from textgrad_agents.engines.faults import make_fault
 from textgrad_agents.engines.middleware import Try
+from textgrad_agents.engines.models.providers import PROVIDERS
 from textgrad_agents.engines.record import dump_completion
 from textgrad_agents.engines.serve import serving
 from textgrad_agents.errors import ConfigError, EngineError, TextgradAgentsError
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, GenerateOptions
 from textgrad_agents.messages import Completion, Message, user
-from training import MonteCarloTrainer, TrainingConfig
+from training import MonteCarloTrainer, TrainingConfig, doctor_command, models_command
+from training.dry_run import print_estimates
 
 CANARY = "sk-canary/0123456789+abc"
 SHAPES = (CANARY, CANARY.replace("/", "\\/"), CANARY[:14])
@@ -159,6 +161,8 @@ def test_what_a_user_writes_about_models(tmp_path: Path, fields: dict[str, Any])
     [
         {"base_url": f"https://user:{CANARY}@host.example/v1"},
         {"base_url": f"https://{CANARY}@host.example/v1"},
+        {"base_url": f"https://host.example/v1?key={CANARY}"},
+        {"base_url": f"https://host.example/v1#{CANARY}"},
         {"api_key_env_var": CANARY},
         {"api_key": CANARY, "nonsense": 1},
         {"api_key": [CANARY]},
@@ -204,3 +208,29 @@ def test_everything_that_a_training_run_leaves_behind(
     out = capfd.readouterr()
     assert_clean(out.out + out.err)
     assert assert_folder_clean(tmp_path) > 5
+
+
+@pytest.mark.parametrize("place", ["file", "variable"])
+def test_what_the_commands_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    """Commands that look at keys, with every key there is being the canary."""
+    monkeypatch.chdir(tmp_path)
+    for provider in PROVIDERS.values():
+        if provider.key_variable:
+            monkeypatch.setenv(provider.key_variable, CANARY)
+    monkeypatch.setenv("MY_SERVER_KEY", CANARY)
+    where = {"api_key": CANARY} if place == "file" else {"api_key_env_var": "MY_SERVER_KEY"}
+    with serving(Indiscreet()) as url:
+        Path("model.json").write_text(json.dumps({"name": "m", "model_string": "m", "base_url": url} | where))
+        assert doctor_command.main(["--model", "model.json"]) == 0
+        assert doctor_command.main(["--model", "gpt-6-luna"]) == 0
+        models_command.main([])
+        config = TrainingConfig(llm_config="model.json", num_pistons=3, max_cycles=10)
+        assert print_estimates(config, overwrite=False) == 0
+    Path("model.json").unlink()
+    said = capsys.readouterr()
+    assert "OPENAI_API_KEY" in said.out
+    assert "MY_SERVER_KEY" not in said.out or place == "variable"
+    assert_clean(said.out + said.err)
+    assert assert_folder_clean(tmp_path) == 0

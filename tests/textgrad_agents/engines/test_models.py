@@ -84,7 +84,7 @@ class TestFields:
             ({"model_string": ""}, "model_string must have at least 1 character"),
             ({"base_url": "ftp://host/v1"}, "base_url must look like https://host/v1"),
             ({"base_url": "localhost:8000"}, "base_url must look like"),
-            ({"base_url": "https://host/v1?key=1"}, "base_url must look like"),
+            ({"base_url": "https://host/v1?key=1"}, "base_url must end with its path"),
             ({"base_url": "http://host:99999/v1"}, "an address or port that cannot be one"),
             ({"base_url": "http://256.1.1.1/v1"}, "an address or port that cannot be one"),
             ({"base_url": "http://host/v1/chat/completions"}, "must end before /chat/completions"),

@@ -111,10 +111,12 @@ def checked_url(url: str) -> str:
     """`url`, if a server's address can look like that.
 
     Raises:
-        ValueError: it cannot; the message does not repeat a URL that may hold a password.
+        ValueError: it cannot; the message does not repeat a URL that may hold a password or key.
     """
     if "@" in url:
         raise ValueError("must not hold a user name or password; name the variable of the key in api_key_env_var")
+    if "?" in url or "#" in url:
+        raise ValueError("must end with its path, without ? or #; name the variable of the key in api_key_env_var")
     if not _URL.fullmatch(url):
         raise ValueError(f"must look like https://host/v1 or http://localhost:8000/v1, got {url!r}")
     if url.rstrip("/").endswith("/chat/completions"):
