@@ -1,4 +1,7 @@
-"""Two habits that a linter does not check: pickles are never read, and no path of somebody's machine is left behind."""
+"""Habits that a linter does not check.
+
+Pickles are never read, no path of somebody's machine is left behind, and nobody swallows Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +50,16 @@ def pickle_reads(source: str) -> Iterator[str]:
             yield "allow_pickle"
 
 
+def swallowed(source: str) -> Iterator[int]:
+    """Lines of handlers that catch everything, and neither raise it again at their end nor hand it on by its name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ExceptHandler) and (node.type is None or "BaseException" in ast.unparse(node.type)):
+            last = node.body[-1]
+            names = {one.id for part in node.body for one in ast.walk(part) if isinstance(one, ast.Name)}
+            if not (isinstance(last, ast.Raise) and last.exc is None) and node.name not in names:
+                yield node.lineno
+
+
 def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -63,6 +76,25 @@ def test_no_pickle_is_read() -> None:
 def test_no_machine_paths() -> None:
     found = {relative(path): hits for path in TEXTS if (hits := MACHINE_PATH.findall(path.read_text()))}
     assert found == {}
+
+
+def test_nobody_swallows_everything() -> None:
+    found = {relative(path): lines for path in SOURCES if (lines := list(swallowed(path.read_text())))}
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("handler", "found"),
+    [
+        ("except BaseException:\n    clean()\n    raise", False),
+        ("except BaseException as error:\n    future.set_exception(error)", False),
+        ("except BaseException:\n    pass", True),
+        ("except:\n    pass", True),
+        ("except (ValueError, BaseException) as error:\n    log()", True),
+    ],
+)
+def test_the_search_finds_what_swallows(handler: str, found: bool) -> None:
+    assert bool(list(swallowed(f"try:\n    work()\n{handler}"))) is found
 
 
 @pytest.mark.parametrize(
