@@ -19,7 +19,7 @@ from training.config import TrainingConfig
 from training.environments import PettingZooSettings
 from training.launch import add_run_flags, launch
 
-LEFT_OUT = ("environment", "name", "frame_size", "exp_name", "agent_type", "rule_k", "rule_tau")
+LEFT_OUT = ("environment", "name", "exp_name", "agent_type", "rule_k", "rule_tau")
 
 
 def parse(arguments: Sequence[str]) -> tuple[dict[str, Any], argparse.Namespace]:

@@ -18,7 +18,7 @@ from training.config import TrainingConfig
 from training.environments import PistonballSettings
 from training.launch import add_run_flags, launch
 
-LEFT_OUT = ("environment", "name", "frame_size", "stack_size")
+LEFT_OUT = ("environment", "name")
 
 
 def parse(arguments: Sequence[str]) -> tuple[dict[str, Any], argparse.Namespace]:

@@ -1,13 +1,26 @@
-"""Pictures of episodes as GIF files."""
+"""Pictures of episodes as GIF and MP4 files."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.files import write_bytes
+
+
+def write_frames(path: Path, frames: Sequence[Any], fps: int = 30) -> None:
+    """Write frames as an MP4 where `path` ends in ``.mp4``, as a GIF elsewhere.
+
+    Raises:
+        ConfigError: as `write_gif` and `write_mp4` say.
+    """
+    write = write_mp4 if path.suffix.lower() == ".mp4" else write_gif
+    write(path, frames, fps)
 
 
 def write_gif(path: Path, frames: Sequence[Any], fps: int = 30) -> None:
@@ -21,13 +34,54 @@ def write_gif(path: Path, frames: Sequence[Any], fps: int = 30) -> None:
     Raises:
         ConfigError: imageio is not installed, there are no frames, or `fps` is out of range.
     """
+    _check("a GIF", path, frames, fps, 50)
+    write_bytes(path, _encode(frames, extension=".gif", plugin="pillow", duration=1000 / fps, loop=0))
+
+
+def write_mp4(path: Path, frames: Sequence[Any], fps: int = 30) -> None:
+    """Write frames (RGB arrays of one shape) as an MP4 (H.264). The file is whole or not there at all.
+
+    Args:
+        path: where to; parent folders are made, a file that is there is replaced.
+        frames: one array `(height, width, 3)` of uint8 per picture; odd sides are made even by a last line twice.
+        fps: pictures per second, 1 to 120.
+
+    Raises:
+        ConfigError: imageio or PyAV is not installed, there are no frames, or `fps` is out of range.
+    """
+    require_mp4()
+    _check("an MP4", path, frames, fps, 120)
+    even = [_even(np.asarray(frame)) for frame in frames]
+    write_bytes(path, _encode(even, extension=".mp4", plugin="pyav", codec="libx264", fps=fps))
+
+
+def require_mp4() -> None:
+    """Refuse what could not be written in the end.
+
+    Raises:
+        ConfigError: PyAV is not installed.
+    """
+    try:
+        importlib.import_module("av")
+    except ImportError:
+        raise ConfigError("writing an MP4 needs PyAV; install textgrad-agents[video], or draw a GIF") from None
+
+
+def _check(kind: str, path: Path, frames: Sequence[Any], fps: int, fastest: int) -> None:
     if not frames:
-        raise ConfigError(f"a GIF needs at least one frame; none were given for {path}")
-    if not 1 <= fps <= 50:
-        raise ConfigError(f"fps of a GIF must be from 1 to 50, not {fps}")
+        raise ConfigError(f"{kind} needs at least one frame; none were given for {path}")
+    if not 1 <= fps <= fastest:
+        raise ConfigError(f"fps of {kind} must be from 1 to {fastest}, not {fps}")
+
+
+def _encode(frames: Sequence[Any], **how: Any) -> bytes:
     try:
         from imageio.v3 import imwrite  # pyright: ignore[reportUnknownVariableType] (its options are not typed)
     except ImportError:
-        raise ConfigError("writing a GIF needs imageio; install textgrad-agents[envs]") from None
-    data = imwrite("<bytes>", frames, extension=".gif", plugin="pillow", duration=1000 / fps, loop=0)
-    write_bytes(path, data)
+        raise ConfigError("writing pictures needs imageio; install textgrad-agents[envs]") from None
+    return imwrite("<bytes>", frames, **how)
+
+
+def _even(frame: Any) -> Any:
+    height, width, _ = frame.shape
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

@@ -34,7 +34,8 @@ _MODELS = ("llm_config", "episode_llm_config", "textgrad_llm_config")
 _KINDS = {kind.model_fields["name"].default: kind for kind in ENVIRONMENTS}
 _FLAT = ("continuous", *{name: 0 for kind in ENVIRONMENTS for name in kind.model_fields if name != "name"})
 _PLACES = {"exp_name", "experiments_dir", "policy_path"}
-_NOT_THE_RUN = _PLACES | {"num_iterations", "start_iteration", "log_level", "concurrency", "save_gif"}
+_PICTURES = {"save_gif", "save_mp4"}
+_NOT_THE_RUN = _PLACES | _PICTURES | {"num_iterations", "start_iteration", "log_level", "concurrency", "num_workers"}
 _RATES = {"requests_per_minute", "tokens_per_minute"}
 _NOT_THE_MODEL = PRICES | _RATES | {"name", "base_url", "api_key_env_var", "timeout", "stream"}
 
@@ -82,7 +83,11 @@ class TrainingConfig(BaseModel):
     gate_episodes: Annotated[Count, Field(description="most pairs of test episodes per decision")] = 12
     alpha: Annotated[Number, Field(gt=0, lt=1, description="most that a worse policy may be accepted by chance")] = 0.05
     concurrency: Annotated[Count, Field(description="most model calls under way at once")] = 64
+    num_workers: Annotated[
+        Count, Field(description="processes that play episodes of the rule or of the built-in engine")
+    ] = 1
     save_gif: Annotated[bool, Field(strict=True, description="draw episodes as GIF")] = True
+    save_mp4: Annotated[bool, Field(strict=True, description="draw episodes as MP4 too (extra video)")] = False
     log_level: Annotated[LogLevel, Field(description="what is logged")] = "INFO"
 
     def __init__(self, **settings: Any) -> None:

@@ -6,12 +6,24 @@ import json
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from envs.base import MultiAgentEnvironment
 from envs.registry import make
 
 Count = Annotated[int, Field(strict=True, ge=1)]
+
+
+def _read_size(size: object) -> object:
+    """A size as flags have it: ``64,48`` or ``64x48``."""
+    if not isinstance(size, str):
+        return size
+    if not re.fullmatch(r"\d{1,5}[,x]\d{1,5}", size):
+        raise ValueError(f"must be width and height, such as 64,48, not {size!r}")
+    return tuple(map(int, re.split("[,x]", size)))
+
+
+Size = Annotated[tuple[Count, Count], BeforeValidator(_read_size)]
 
 
 class _Settings(BaseModel):
@@ -51,7 +63,7 @@ class PistonballSettings(_Settings):
         float | None, Field(strict=True, gt=0, allow_inf_nan=False, description="sight in piston widths; null: all")
     ] = 4.0
     pictures: Annotated[bool, Field(strict=True, description="agents see pictures, not text")] = False
-    frame_size: Annotated[tuple[Count, Count], Field(description="size of a picture; text agents ignore it")] = (64, 64)
+    frame_size: Annotated[Size, Field(description="width,height of a picture; text agents ignore it")] = (64, 64)
     stack_size: Annotated[Count, Field(description="pictures per observation; text agents ignore it")] = 4
 
     @model_validator(mode="after")
@@ -101,7 +113,7 @@ class PettingZooSettings(_Settings):
     games: Annotated[Count | None, Field(description="games in a row per episode; null: by the game")] = None
     options: Annotated[dict[str, JsonValue], Field(description="what the game's maker takes, as a JSON object")] = {}
     pictures: Annotated[bool, Field(strict=True, description="agents see pictures beside the text")] = False
-    frame_size: Annotated[tuple[Count, Count], Field(description="width and height of a picture")] = (64, 64)
+    frame_size: Annotated[Size, Field(description="width,height of a picture")] = (64, 64)
     stack_size: Annotated[Count, Field(description="pictures per observation")] = 4
 
     @field_validator("seats", mode="before")

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
-from envs.base import MultiAgentEnvironment
-from envs.frames import write_gif
-from envs.registry import make
+from envs.frames import require_mp4
 from textgrad_agents.engines import LLMConfig, Stack
-from textgrad_agents.errors import ConfigError
+from textgrad_agents.errors import ConfigError, EnvError
 from textgrad_agents.files import write_json
 from textgrad_agents.interfaces import Engine
+from textgrad_agents.seeds import text_hash
 from textgrad_agents.session import current_session
 from textgrad_agents.trajectory import Episode
-from training.collect import Branch, Collector, Rule
+from training.checkpoints import Checkpoint
+from training.collect import Branch, Collector
 from training.config import TrainingConfig
-from training.engines import Engines
+from training.drawing import draw_episode
+from training.engines import BUILT_IN, Engines
 from training.export import episode_to_dict, write_episode
+from training.export.encoding import AgentType
+from training.rules import rule_of
+from training.scores import summarise
+from training.workers import portable
 
 Policies = Mapping[str, Mapping[str, str] | str]
 DEFAULTS = TrainingConfig()
@@ -96,27 +100,40 @@ class EpisodeGenerator:
         self.config = config
         self._agent_type = agent_type
         self._engine = engine
-        self._collectors: dict[bool, Collector] = {}
+        self._collectors: dict[tuple[bool, int, bool], Collector] = {}
 
     @classmethod
     def of(cls, config: TrainingConfig, engine: Engine | None = None) -> Self:
         """The generator of a training run."""
         return cls(config=config, engine=engine)
 
-    def collector(self, *, with_model: bool) -> Collector:
-        """Plays the episodes. A model is reached for only where policies act."""
-        if with_model not in self._collectors:
+    def collector(self, *, with_model: bool, num_workers: int | None = None, parallel: bool = True) -> Collector:
+        """Plays the episodes. A model is reached for only where policies act.
+
+        Args:
+            with_model: whether policies act.
+            num_workers: processes for episodes of the rule or of the built-in engine; None for the config's.
+            parallel: False plays one episode after another, in this process.
+        """
+        workers = (self.config.num_workers if num_workers is None else num_workers) if parallel else 1
+        key = with_model, workers, parallel
+        if key not in self._collectors:
             config = self.config
             engine = (self._engine or self._named()) if with_model else None
-            self._collectors[with_model] = Collector(
+            self._collectors[key] = Collector(
                 config.environment.make,
                 engine,
                 rule=rule_of(config),
                 seed=config.seed,
-                parallel=PARALLEL_EPISODES,
+                parallel=PARALLEL_EPISODES if parallel else 1,
+                workers=workers,
                 decision_interval=config.decision_interval,
             )
-        return self._collectors[with_model]
+        return self._collectors[key]
+
+    def close(self) -> list[str]:
+        """Close the environments and let the workers go; returns what went wrong."""
+        return [problem for collector in self._collectors.values() for problem in collector.close()]
 
     def _named(self) -> Engine:
         """The engine that the config names."""
@@ -134,26 +151,71 @@ class EpisodeGenerator:
         num_episodes: int,
         iteration: int = 0,
         agent_policies: Policies | None = None,
+        num_workers: int | None = None,
+        parallel: bool = True,
         save_gif: bool = True,
         gif_fps: int = 30,
+        incremental_save: bool | None = None,
+        save_interval: int = 10,
+        save_mp4: bool = False,
     ) -> list[dict[str, Any]]:
         """Play and record episodes 0 to `num_episodes` - 1 of an iteration.
+
+        What comes of it does not depend on `num_workers` and `parallel`. Episodes that failed are in the list, with
+        their `error`.
+
+        Args:
+            num_episodes: how many.
+            iteration: number of the iteration, for folder and seeds.
+            agent_policies: who acts; None for the rule.
+            num_workers: processes for episodes of the rule or of the built-in engine; None for the config's. A script
+                that asks for more than one needs ``if __name__ == "__main__":``.
+            parallel: False plays one episode after another, in this process.
+            save_gif: draw each episode when it is over.
+            gif_fps: pictures per second.
+            incremental_save: keep checkpoints of episodes while they are played (`training.checkpoints`), and go on
+                with those that are there; None does so where another than the built-in engine acts.
+            save_interval: after how many cycles, each time.
+            save_mp4: draw each episode as an MP4 too.
 
         Returns:
             The episodes as they stand in their ``episode.json``.
 
         Raises:
-            ConfigError: a number is out of range, or policies are for other agents.
+            ConfigError: a number is out of range, policies are for other agents, MP4 cannot be written here, or workers
+                cannot start.
             EngineAccessError: the model cannot be reached with this key.
         """
+        if save_mp4:
+            require_mp4()
+        for name, number in (("num_workers", num_workers), ("save_interval", save_interval)):
+            if number is not None and number < 1:
+                raise ConfigError(f"{name} must be at least 1, got {number}")
         policies = self._acting(agent_policies)
-        episodes = self._play(policies, num_episodes, iteration, "train", self.config.exploration)
+        kind: AgentType = "rule" if policies is None else "llm"
+        collector = self.collector(with_model=policies is not None, num_workers=num_workers, parallel=parallel)
+
+        def keeper(number: int) -> Checkpoint:
+            origin = self._origin(policies, iteration, number)
+            return Checkpoint(
+                self._folder(iteration, number), save_interval, origin, kind, gif_fps if save_gif else None
+            )
+
+        keeping = policies is not None and self._is_paid_for() if incremental_save is None else incremental_save
+        episodes = self._play(
+            collector, policies, num_episodes, iteration, "train", self.config.exploration, keeper if keeping else None
+        )
         written: list[dict[str, Any]] = []
         for episode in episodes:
-            folder = self.folder / f"iteration_{iteration}" / f"episode_{episode.episode_id}"
-            gif = self.draw(episode, folder / f"episode_{episode.episode_id}.gif", gif_fps) if save_gif else None
-            write_episode(folder, episode, agent_type=self._type(policies), gif_path=gif)
-            written.append(episode_to_dict(episode, agent_type=self._type(policies), gif_path=gif))
+            folder, name = self._folder(iteration, episode.episode_id), f"episode_{episode.episode_id}"
+            gif = draw_episode(episode, folder / f"{name}.gif", gif_fps) if save_gif and episode.length else None
+            if save_mp4 and episode.length:
+                draw_episode(episode, folder / f"{name}.mp4", gif_fps)
+            write_episode(folder, episode, agent_type=kind, gif_path=gif)
+            keeper(episode.episode_id).remove()
+            written.append(episode_to_dict(episode, agent_type=kind, gif_path=gif))
+        if num_workers is not None:
+            collector.close()
         return written
 
     def render_single_episode(
@@ -162,13 +224,16 @@ class EpisodeGenerator:
         save_path: str | Path = "./episode.gif",
         fps: int = 30,
     ) -> tuple[float, int, str]:
-        """Play one episode and draw it.
+        """Play one episode and draw it, as a GIF, or as an MP4 where `save_path` ends so.
 
         Returns:
-            Total reward, number of cycles, path of the GIF.
+            Total reward, number of cycles, path of the picture.
         """
-        [episode] = self._play(self._acting(agent_policies), 1, 0, "evaluate", 0.0)
-        self.draw(episode, Path(save_path), fps)
+        policies = self._acting(agent_policies)
+        [episode] = self._play(self.collector(with_model=policies is not None), policies, 1, 0, "evaluate", 0.0)
+        if episode.error is not None:
+            raise EnvError(episode.error)
+        draw_episode(episode, save_path, fps)
         return episode.total_reward, episode.length, str(save_path)
 
     def evaluate_policy(
@@ -186,47 +251,59 @@ class EpisodeGenerator:
             Number of episodes, mean, standard deviation, least and greatest reward, a 95 % interval of the mean, mean
             and standard deviation of the length, all rewards and lengths, paths of the GIFs, and a result per episode.
         """
-        episodes = self._play(self._acting(agent_policies), num_episodes, 0, "evaluate", 0.0)
+        policies = self._acting(agent_policies)
+        collector = self.collector(with_model=policies is not None)
+        episodes = self._play(collector, policies, num_episodes, 0, "evaluate", 0.0)
         gifs: list[str] = []
         if save_dir is not None and self.config.save_gif:
             for episode in episodes:
-                path = Path(save_dir) / f"episode_{episode.episode_id}.gif"
-                gifs.append(str(self.draw(episode, path, gif_fps)))
+                if episode.length:
+                    path = Path(save_dir) / f"episode_{episode.episode_id}.gif"
+                    gifs.append(str(draw_episode(episode, path, gif_fps)))
         summary = summarise(episodes, gifs)
         if save_dir is not None:
             write_json(Path(save_dir) / "evaluation_summary.json", summary)
         return summary
 
-    def draw(self, episode: Episode, path: Path, fps: int = 30) -> Path:
-        """Draw a recorded episode as a GIF.
-
-        Raises:
-            ConfigError: imageio is missing, `fps` is out of range, or the environment has no pictures.
-        """
-        actions: list[dict[str, Any]] = [{} for _ in range(episode.length)]
-        for step in episode.steps():
-            actions[step.timestep][step.agent] = step.action
-        try:
-            frames = make(**episode.environment).frames(episode.seed, actions)
-        except NotImplementedError as error:
-            raise ConfigError(f"{error}; pass save_gif=False") from None
-        write_gif(path, frames, fps)
-        return path
-
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _play(
-        self, policies: Mapping[str, str] | None, count: int, iteration: int, branch: Branch, temperature: float
+        self,
+        collector: Collector,
+        policies: Mapping[str, str] | None,
+        count: int,
+        iteration: int,
+        branch: Branch,
+        temperature: float,
+        keeper: Callable[[int], Checkpoint] | None = None,
     ) -> list[Episode]:
         if count < 1:
             raise ConfigError(f"num_episodes must be at least 1, got {count}")
 
         async def play() -> list[Episode]:
-            return await self.collector(with_model=policies is not None).collect(
-                policies, branch=branch, iteration=iteration, episodes=range(count), temperature=temperature
+            return await collector.collect(
+                policies,
+                branch=branch,
+                iteration=iteration,
+                episodes=range(count),
+                temperature=temperature,
+                keeper=keeper,
             )
 
         return current_session().portal.run(play())
+
+    def _folder(self, iteration: int, episode: int) -> Path:
+        return self.folder / f"iteration_{iteration}" / f"episode_{episode}"
+
+    def _origin(self, policies: Mapping[str, str] | None, iteration: int, episode: int) -> str:
+        """Hash of all that an episode follows from."""
+        return text_hash(json.dumps([self.config.fingerprint(), policies, iteration, episode], sort_keys=True))
+
+    def _is_paid_for(self) -> bool:
+        """True if another than the built-in engine acts: its replies are not asked for twice."""
+        if self._engine is not None:
+            return not portable(self._engine)
+        return self.config.get_episode_llm_config().name != BUILT_IN
 
     def _acting(self, policies: Policies | None) -> dict[str, str] | None:
         """The policies that act, or None for the rule."""
@@ -235,10 +312,6 @@ class EpisodeGenerator:
         if policies is None:
             raise ConfigError('agent_type "llm" needs agent_policies: a policy text for each agent')
         return plain_policies(policies)
-
-    @staticmethod
-    def _type(policies: Mapping[str, str] | None) -> Literal["llm", "rule"]:
-        return "rule" if policies is None else "llm"
 
 
 def plain_policies(policies: Policies) -> dict[str, str]:
@@ -254,61 +327,3 @@ def plain_policies(policies: Policies) -> dict[str, str]:
             raise ConfigError(f"the policy of {agent} must be a text or {{'policy': text}}, not {entry!r}")
         plain[agent] = text
     return plain
-
-
-def rule_of(config: TrainingConfig) -> Rule | None:
-    """The hand-written rule of the config's environment, if it has one."""
-    settings = config.environment
-    if settings.name != "pistonball" or settings.pictures:
-        return None
-
-    def rule(environment: MultiAgentEnvironment) -> Mapping[str, int | float]:
-        from envs.pistonball.environment import PistonballEnvironment
-        from envs.pistonball.rule import rule_actions
-
-        return rule_actions(cast("PistonballEnvironment", environment), k=config.rule_k, tau=config.rule_tau)
-
-    return rule
-
-
-def summarise(episodes: list[Episode], gifs: list[str]) -> dict[str, Any]:
-    """Rewards and lengths of the episodes that did not fail, and a 95 % interval of the mean reward."""
-    sound = [episode for episode in episodes if episode.error is None]
-    rewards = [episode.total_reward for episode in sound]
-    lengths = [episode.length for episode in sound]
-    mean = statistics.fmean(rewards) if rewards else None
-    spread = statistics.stdev(rewards) if len(rewards) > 1 else 0.0
-    half = _T_95.get(len(rewards) - 1, 1.96) * spread / math.sqrt(len(rewards)) if len(rewards) > 1 else None
-    return {
-        "num_episodes": len(episodes),
-        "failed_episodes": len(episodes) - len(sound),
-        "mean_reward": mean,
-        "std_reward": spread,
-        "interval_95": None if mean is None or half is None else [mean - half, mean + half],
-        "min_reward": min(rewards, default=None),
-        "max_reward": max(rewards, default=None),
-        "mean_length": statistics.fmean(lengths) if lengths else None,
-        "std_length": statistics.stdev(lengths) if len(lengths) > 1 else 0.0,
-        "all_rewards": rewards,
-        "all_lengths": lengths,
-        "gif_paths": gifs,
-        "episode_results": [
-            {
-                "episode_id": episode.episode_id,
-                "seed": episode.seed,
-                "reward": episode.total_reward,
-                "length": episode.length,
-                "error": episode.error,
-            }
-            for episode in episodes
-        ],
-    }
-
-
-# Two-sided 95 % quantiles of Student's t distribution by degrees of freedom; 1.96 stands in beyond the table.
-_T_95 = dict(
-    enumerate(
-        (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10,
-         2.09, 2.09, 2.08, 2.07, 2.07, 2.06, 2.06, 2.06, 2.05, 2.05, 2.05, 2.04), start=1,
-    )
-)  # fmt: skip

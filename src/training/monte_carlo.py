@@ -28,6 +28,7 @@ from textgrad_agents.seeds import derive_seed
 from textgrad_agents.session import Session
 from textgrad_agents.trajectory import Episode
 from training.config import TrainingConfig
+from training.drawing import draw_episode
 from training.engines import NO_LIMITS, Engines, Limits, RunEngines
 from training.episode_generator import EpisodeGenerator
 from training.episode_loader import EpisodeLoader
@@ -398,7 +399,7 @@ class MonteCarloTrainer:
                     break
                 episode = load_episode(self.run.episode(iteration, number))
                 if episode.error is None:
-                    self.episode_generator.draw(episode, self._gif(iteration, number))
+                    draw_episode(episode, self._gif(iteration, number))
         if stats:
             plot_rewards(stats, self.run.path / "reward_curve.png")
 

@@ -69,7 +69,9 @@ def test_defaults() -> None:
         "gate_episodes": 12,
         "alpha": 0.05,
         "concurrency": 64,
+        "num_workers": 1,
         "save_gif": True,
+        "save_mp4": False,
         "log_level": "INFO",
     }
 
@@ -319,7 +321,9 @@ given_settings = st.fixed_dictionaries(
         "llm_config": st.sampled_from([None, "gpt-4o", MODEL]),
         "alpha": st.floats(0, 1, exclude_min=True, exclude_max=True),
         "exploration": st.floats(0, 2),
+        "num_workers": st.integers(1, 8),
         "save_gif": st.booleans(),
+        "save_mp4": st.booleans(),
         "experiments_dir": st.sampled_from(["experiments", "a/b"]),
     },
 )
@@ -455,6 +459,7 @@ def test_mutated_files_give_a_config_or_the_documented_error(
         {"log_level": "DEBUG"},
         {"concurrency": 1},
         {"save_gif": False},
+        {"save_mp4": True, "num_workers": 3},
         {"stack_size": 1},
         {"llm_config": MODEL | {"base_url": "http://localhost:9000/v1", "timeout": 5.0, "api_key": "another"}},
     ],

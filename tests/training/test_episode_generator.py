@@ -6,7 +6,8 @@ import pytest
 
 from textgrad_agents.engines import ScriptedEngine
 from textgrad_agents.errors import ConfigError
-from training.episode_generator import EpisodeGenerator, summarise
+from training.episode_generator import EpisodeGenerator
+from training.scores import summarise
 
 
 @pytest.fixture(autouse=True)

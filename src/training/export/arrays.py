@@ -12,7 +12,7 @@ cycles and N agents; `reward_TN` is there only if agents were rewarded different
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ from training.export.traces import Traces, pack, unpack
 SCHEMA_VERSION = 1
 
 
-def pickle_bytes(episode: Episode) -> bytes:
-    """What stands in ``trajectory.pkl``."""
+def pickle_bytes(episode: Episode, mark: Mapping[str, Any] | None = None) -> bytes:
+    """What stands in ``trajectory.pkl``, with a `mark` on what is not a whole episode."""
     decisions = _by_time(episode)
     shared: dict[str, str] = {}  # one object per text, which a pickle writes once
     trajectory: list[Any] = []
@@ -52,7 +52,7 @@ def pickle_bytes(episode: Episode) -> bytes:
                 "done": cycle.done,
             }
         )
-    data: dict[str, Any] = {"total_reward": episode.total_reward, "num_steps": episode.length}
+    data: dict[str, Any] = {"total_reward": episode.total_reward, "num_steps": episode.length, **(mark or {})}
     data |= {"transitions": transitions, "trajectory": trajectory}  # the larger first: a fifth fewer bytes
     return pickle.dumps(data, protocol=5)
 

@@ -80,8 +80,12 @@ class Meter:
             usage=usage or Usage(),
             cost_usd=cost or 0.0,
         )
+        self.include(role, one)
+
+    def include(self, role: EngineRole, tally: Tally) -> None:
+        """Count calls that were made elsewhere, in another process."""
         with self._lock:
-            self._tallies[role] = self._tallies.get(role, Tally()) + one
+            self._tallies[role] = self._tallies.get(role, Tally()) + tally
 
     def tally(self, role: EngineRole | None = None) -> Tally:
         """What the calls of one role used, or all calls."""
