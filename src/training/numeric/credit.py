@@ -69,28 +69,29 @@ def credit_weights(
     result = list(rows)
     for members in scopes.values():
         own = [rows[i] for i in members]
-        for i, row in zip(members, _weighted(own, scores[own[0].episode], only=kind == "near_only"), strict=True):
+        for i, row in zip(members, _weighted(own, scores[own[0].episode], kind), strict=True):
             result[i] = row
     return tuple(result)
 
 
-def _weighted(rows: Sequence[Row], score: _Score, *, only: bool) -> list[Row]:
+def _weighted(rows: Sequence[Row], score: _Score, kind: CreditName) -> list[Row]:
     """The rows of one scope with their weights."""
     scores = [_along(row, score) for row in rows]
-    if only:
+    if kind == "near_only":
         found = [(one > 0).astype(np.float32) for one in scores]
         return [
             replace(row, weights=one, advantage=row.advantage if one[row.mask].any() else 0.0)
             for row, one in zip(rows, found, strict=True)
         ]
-    signed = [one * (-1.0 if row.advantage < 0 else 1.0) for row, one in zip(rows, scores, strict=True)]
-    chosen = np.concatenate([one[row.mask] for row, one in zip(rows, signed, strict=True)])
+    if kind != "near_more":
+        scores = [-one if row.advantage < 0 else one for row, one in zip(rows, scores, strict=True)]
+    chosen = np.concatenate([one[row.mask] for row, one in zip(rows, scores, strict=True)])
     judged = chosen[~np.isnan(chosen)]
     middle = judged.mean() if len(judged) else 0.0
     spread = max(1.0, float(np.abs(judged - middle).max(initial=0.0)))
     return [
         replace(row, weights=np.where(row.mask, 1 + np.nan_to_num((one - middle) / spread), 1).astype(np.float32))
-        for row, one in zip(rows, signed, strict=True)
+        for row, one in zip(rows, scores, strict=True)
     ]
 
 

@@ -12,7 +12,7 @@ Near: TypeAlias = Callable[[Cycle, Sequence[str]], frozenset[str]]
 """The agents that are near in a cycle, of all agents in the environment's order."""
 
 REACH_PX = 100.0
-_WALL_PX, _PISTON_PX = 80, 40  # of a Pistonball table
+_WALL_PX, _PISTON_PX = 40, 40  # of a Pistonball table
 
 
 def pistons_near_ball(cycle: Cycle, agents: Sequence[str]) -> frozenset[str]:
