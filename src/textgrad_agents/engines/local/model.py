@@ -174,9 +174,7 @@ class LocalModel:
 
     def _insert(self, name: str, config: peft.LoraConfig, seed: int) -> Adapter:
         if not adapters.is_name(name) or name in self._adapters:
-            raise ConfigError(
-                f"adapter name {name!r} is taken or no name; use another one (letters, digits, _ and -)"
-            )
+            raise ConfigError(f"adapter name {name!r} is taken or no name; use another one (letters, digits, _ and -)")
         with self._lock, torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             before = self._active
             torch.manual_seed(seed)
