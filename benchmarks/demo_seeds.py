@@ -2,9 +2,11 @@
 
     python benchmarks/demo_seeds.py                        # 10 and 20 pistons, seeds 0 to 9
     python benchmarks/demo_seeds.py --pistons 10 --seeds 20
+    python benchmarks/demo_seeds.py --paradigm central_credit central_global independent
 
 Every run is the demo's own (5 iterations of 3 episodes, built-in engine, sequential gate). "untrained" is the default
-policy on the same fresh episodes. Each run's wall time is that of its training alone.
+policy on the same fresh episodes. Calls and tokens are those of critic and optimizer; each run's wall time is that of
+its training alone.
 """
 
 from __future__ import annotations
@@ -44,9 +46,12 @@ def run(arguments: tuple[int, int, str]) -> dict[str, Any]:
         return {
             "pistons": pistons,
             "seed": seed,
+            "paradigm": paradigm,
             "untrained": generator.evaluate_policy(untrained, FRESH_EPISODES)["mean_reward"],
             "trained": generator.evaluate_policy(trained, FRESH_EPISODES)["mean_reward"],
             "accepted": sum(row["accepted"] for row in stats),
+            "calls": sum(row["textgrad_queries"] for row in stats),
+            "tokens": sum(row["textgrad_estimated_tokens"] for row in stats),
             "seconds": seconds,
         }
 
@@ -56,35 +61,41 @@ def main() -> None:
     parser.add_argument("--pistons", type=int, nargs="+", default=[10, 20])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first_seed", type=int, default=0)
-    parser.add_argument("--paradigm", default="central_credit")
+    parser.add_argument("--paradigm", nargs="+", default=["central_credit"])
     parser.add_argument("--processes", type=int, default=1)
     flags = parser.parse_args()
     seeds = range(flags.first_seed, flags.first_seed + flags.seeds)
-    jobs = [(pistons, seed, flags.paradigm) for pistons in flags.pistons for seed in seeds]
-    print(
-        f"{platform.machine()}, Python {platform.python_version()}, {flags.processes} process(es), {flags.paradigm}\n"
-    )
-    print("| pistons | seed | untrained | trained | proposals accepted | training, s |\n|---|---|---|---|---|---|")
+    jobs = [(pistons, seed, one) for pistons in flags.pistons for one in flags.paradigm for seed in seeds]
+    print(f"{platform.machine()}, Python {platform.python_version()}, {flags.processes} process(es)\n")
+    print("| pistons | paradigm | seed | untrained | trained | proposals accepted | training, s |")
+    print("|---|---|---|---|---|---|---|")
     rows: list[dict[str, Any]] = []
     with ProcessPoolExecutor(flags.processes) as pool:
         for row in pool.map(run, jobs):
             rows.append(row)
             print(
-                f"| {row['pistons']} | {row['seed']} | {row['untrained']:.1f} | {row['trained']:.1f} "
+                f"| {row['pistons']} | {row['paradigm']} | {row['seed']} "
+                f"| {row['untrained']:.1f} | {row['trained']:.1f} "
                 f"| {row['accepted']} of 5 | {row['seconds']:.1f} |",
                 flush=True,
             )
-    print("\n| pistons | untrained, mean | trained, mean | >= 80 on | >= 60 on | training, median s |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "\n| pistons | paradigm | untrained, mean | trained, mean | >= 80 on | >= 60 on | calls | tokens | median s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     for pistons in flags.pistons:
-        own = [row for row in rows if row["pistons"] == pistons]
-        print(
-            f"| {pistons} | {statistics.fmean(row['untrained'] for row in own):.1f} "
-            f"| {statistics.fmean(row['trained'] for row in own):.1f} "
-            f"| {sum(row['trained'] >= 80 for row in own)} of {len(own)} "
-            f"| {sum(row['trained'] >= 60 for row in own)} of {len(own)} "
-            f"| {statistics.median(row['seconds'] for row in own):.1f} |"
-        )
+        for paradigm in flags.paradigm:
+            own = [row for row in rows if (row["pistons"], row["paradigm"]) == (pistons, paradigm)]
+            mean = {
+                key: statistics.fmean(row[key] for row in own) for key in ("untrained", "trained", "calls", "tokens")
+            }
+            print(
+                f"| {pistons} | {paradigm} | {mean['untrained']:.1f} | {mean['trained']:.1f} "
+                f"| {sum(row['trained'] >= 80 for row in own)} of {len(own)} "
+                f"| {sum(row['trained'] >= 60 for row in own)} of {len(own)} "
+                f"| {mean['calls']:.0f} | {mean['tokens'] / 1000:.0f} k "
+                f"| {statistics.median(row['seconds'] for row in own):.1f} |"
+            )
 
 
 if __name__ == "__main__":
