@@ -333,13 +333,11 @@ class TestFailures:
 
     @pytest.mark.parametrize("function", [nap, nap_later])
     def test_a_tool_that_hangs_runs_out_of_time(self, function: Any) -> None:
-        calls = [ToolCall.from_name(function.__name__, seconds=0.5)]
-        started = time.monotonic()
+        calls = [ToolCall.from_name(function.__name__, seconds=100)]  # twice that is more than a test may take
         with pytest.raises(TimeoutError, match=f"the tool {function.__name__} did not finish within 0.02 s"):
             run([tool(function)], calls, exec_timeout=0.02)
         (answer,) = run([tool(function)], calls, exec_timeout=0.02, handle_tool_exc=True)
         assert "did not finish within 0.02 s" in answer.content
-        assert time.monotonic() - started < 0.4
 
     def test_a_timeout_of_the_tools_own_is_left_as_it_is(self) -> None:
         def late() -> None:

@@ -158,10 +158,12 @@ def test_what_is_no_arithmetic_is_refused(expression: str) -> None:
 )
 def test_what_would_take_long_is_refused_fast(expression: str) -> None:
     start = time.process_time()
+    calculate("1" + "+1" * 200)
+    middle = time.process_time()
     with pytest.raises(ToolCallError) as caught:
         calculate(expression)
     assert len(str(caught.value)) < 700
-    assert time.process_time() - start < 0.2
+    assert time.process_time() - middle < 300 * (middle - start)  # the greatest of them would take years
 
 
 def test_the_longest_sum_and_the_deepest_call_are_not_too_deep() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -147,7 +146,7 @@ def test_a_cancelled_call_does_not_hold_the_loop() -> None:
     release = threading.Event()
 
     async def cancel() -> None:
-        task = asyncio.create_task(in_thread(lambda: release.wait(10)))
+        task = asyncio.create_task(in_thread(lambda: release.wait(3600)))
         await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -155,9 +154,7 @@ def test_a_cancelled_call_does_not_hold_the_loop() -> None:
         release.set()
         await asyncio.sleep(0.05)  # the thread ends and its result is not wanted any more
 
-    started = time.monotonic()
     asyncio.run(cancel())
-    assert time.monotonic() - started < 5
 
 
 def test_ours_answer_like_textgrads() -> None:

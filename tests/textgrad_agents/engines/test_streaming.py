@@ -185,11 +185,9 @@ class TestFaults:
         assert error_of(engine_at(chat_server)).kind == "filtered"
 
     def test_a_stream_that_never_ends_is_left_in_time(self, faults: Any) -> None:
-        with faults.faulty(faults.Plan(rate=1.0, kinds={"hang": 1}, hang=30)) as (_, url):
+        with faults.faulty(faults.Plan(rate=1.0, kinds={"hang": 1}, hang=3600)) as (_, url):
             config = LLMConfig(name="m", model_string="m", base_url=url, timeout=0.3, stream=True)
-            start = time.monotonic()
             assert error_of(ChatEngine(config)).kind == "timeout"
-            assert time.monotonic() - start < 5
 
     def test_a_key_in_two_pieces_is_taken_out(self, chat_server: Any) -> None:
         chat_server.send(events(chunk({"content": CANARY[:9]}), chunk({"content": CANARY[9:]}, "stop")), headers=EVENTS)
@@ -251,17 +249,21 @@ def test_events_do_not_depend_on_how_they_are_cut(texts: list[str], data: st.Dat
     assert asyncio.run(read()) == texts
 
 
-def test_a_long_line_is_read_in_time() -> None:
-    async def come() -> Any:
+def test_a_long_line_is_read_in_a_time_that_grows_as_its_length() -> None:
+    async def come(pieces: int) -> Any:
         yield b"data: "
-        for _ in range(2000):
+        for _ in range(pieces):
             yield b"x" * 4096
         yield b"\n\n"
 
-    async def read() -> list[str]:
-        return [event async for event in read_events(come())]
+    async def read(pieces: int) -> list[str]:
+        return [event async for event in read_events(come(pieces))]
 
-    start = time.process_time()
-    (event,) = asyncio.run(read())
-    assert len(event) == 2000 * 4096
-    assert time.process_time() - start < 2
+    def seconds(pieces: int) -> float:
+        start = time.process_time()
+        (event,) = asyncio.run(read(pieces))
+        assert len(event) == pieces * 4096
+        return time.process_time() - start
+
+    short = min(seconds(250) for _ in range(3))
+    assert seconds(4000) < 64 * short  # 16 times the work; 256 times if it grew as the square

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import random
 import subprocess
 import sys
@@ -345,11 +346,11 @@ def test_what_was_not_awaited_after_an_error_leaves_no_warning() -> None:
 # -- concurrency -----------------------------------------------------------------------------------------------------
 
 
-def later(text: str, latency: float) -> FxnOp:
+def later(text: str, latency: float, wait=asyncio.sleep) -> FxnOp:
     """As `judge`, after a while; handed-on feedback comes first."""
 
     async def backward(ctx, input_args, input_kwargs, grad_output, call_id):
-        await asyncio.sleep(latency)
+        await wait(latency)
         grad = (*ctx.words, Gradient(text=text))
         return [grad] * len(input_args), dict.fromkeys(input_kwargs, grad)
 
@@ -357,13 +358,15 @@ def later(text: str, latency: float) -> FxnOp:
 
 
 def test_what_is_ready_runs_concurrently_along_the_critical_path() -> None:
-    latency = 0.05
+    all_there = asyncio.Barrier(16)
+
+    async def together(_: float) -> None:
+        await asyncio.wait_for(all_there.wait(), 60)
+
     x = leaf("draft")
-    losses = [later(f"loss {i}", latency)(later(f"model {i}", latency)(x)) for i in range(16)]
+    losses = [later(f"loss {i}", 0, together)(later(f"model {i}", 0, together)(x)) for i in range(16)]
     total = FxnOp(lambda losses: losses, "join")(losses)
-    start = time.perf_counter()
-    total.backward()
-    assert time.perf_counter() - start < 12 * latency  # 32 calls, 2 on the critical path
+    total.backward()  # 32 calls, 16 at once
     assert [g.text for g in x.gradients] == [f"{kind} {i}" for i in range(16) for kind in ("loss", "model")]
 
 
@@ -597,17 +600,20 @@ def test_async_graphs_are_freed_too() -> None:
 
 
 def test_cost_of_a_call_and_of_its_backward() -> None:
-    """Far above the figures of a quiet machine (5 and 4 µs), so that only a change of kind fails."""
+    """About twice what it costs to write and read a small message as JSON; only a change of kind fails."""
 
-    def cost(calls: int) -> tuple[float, float]:
+    def cost(calls: int) -> tuple[float, float, float]:
         result = leaf("draft")
         start = time.process_time()
         for _ in range(calls):
             result = identity(result)
         middle = time.process_time()
         result.backward()
-        return (middle - start) / calls * 1e6, (time.process_time() - middle) / calls * 1e6
+        end = time.process_time()
+        for _ in range(calls):
+            json.loads(json.dumps({"role": "user", "content": "draft"}))
+        return middle - start, end - middle, time.process_time() - end
 
-    forward, backward = (min(column) for column in zip(*(cost(5000) for _ in range(3)), strict=True))
-    assert forward < 15
-    assert backward < 10
+    forward, backward, message = (min(column) for column in zip(*(cost(5000) for _ in range(3)), strict=True))
+    assert forward < 8 * message
+    assert backward < 8 * message

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -32,10 +31,8 @@ class Slow:
 
 
 def test_a_call_ends_in_time() -> None:
-    start = time.monotonic()
     with pytest.raises(EngineError, match=r"slow gave no answer within 0\.1 s, all tries included") as caught:
-        asyncio.run(Deadline(Slow(work=30), 0.1).generate([user("x")]))
-    assert time.monotonic() - start < 5
+        asyncio.run(Deadline(Slow(work=3600), 0.1).generate([user("x")]))
     assert (caught.value.kind, caught.value.transient) == ("deadline", False)
 
 
