@@ -117,3 +117,15 @@ def test_from_the_files_to_a_stored_batch(episodes: list[Episode], tmp_path: Pat
     for row, kept in zip(weighted, TokenStore(tmp_path).rows(view.ids), strict=True):
         assert (kept.advantage, kept.group, kept.spans) == (row.advantage, row.group, row.spans)
         np.testing.assert_array_equal(kept.weights, row.weights)
+
+
+def test_the_documented_program_runs(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.chdir(run.parents[1])
+    page = Path(__file__).parents[3] / "docs" / "numeric.md"
+    source = page.read_text().split("```python\n")[1].split("```")[0]
+    assert '"my_exp"' in source
+    exec(compile(source.replace("my_exp", run.name), str(page), "exec"), {})
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "{} ()"
+    assert len(TokenStore(run / "tokens")) == 3 * 2 * 5
+    assert told[1] == TokenStore(run / "tokens").view(range(30), credit="agents").hash
