@@ -1,4 +1,4 @@
-"""GIF files."""
+"""GIF and MP4 files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from envs.frames import write_gif
+from envs.frames import write_frames, write_gif
 from textgrad_agents.errors import ConfigError
+from training.episode_generator import EpisodeGenerator
 
 
 def shades(count: int) -> list[np.ndarray]:
@@ -50,3 +51,30 @@ def test_refuses_nothing_and_odd_speeds(tmp_path: Path) -> None:
     for fps in (0, 51):
         with pytest.raises(ConfigError, match="fps"):
             write_gif(tmp_path / "episode.gif", shades(1), fps=fps)
+
+
+def test_an_mp4_where_the_name_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "episode.mp4"
+    write_frames(path, shades(5), fps=20)
+    shown = imageio.imread(path, plugin="pyav")
+    assert shown.shape == (5, 6, 8, 3)
+    assert np.abs(shown[4].astype(int) - 80).max() < 12
+    assert imageio.immeta(path, plugin="pyav")["fps"] == 20
+    assert list(path.parent.iterdir()) == [path]
+    write_frames(tmp_path / "episode.gif", shades(2))
+    assert (tmp_path / "episode.gif").read_bytes().startswith(b"GIF8")
+
+
+def test_odd_sides_of_a_video_are_made_even(tmp_path: Path) -> None:
+    path = tmp_path / "episode.mp4"
+    write_frames(path, [np.full((5, 7, 3), 90, dtype=np.uint8)] * 3)
+    assert imageio.imread(path, plugin="pyav").shape == (3, 6, 8, 3)
+
+
+def test_a_video_needs_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ConfigError, match=r"needs PyAV; install textgrad-agents\[video\]"):
+        write_frames(tmp_path / "episode.mp4", shades(1))
+    with pytest.raises(ConfigError, match=r"install textgrad-agents\[video\]"):
+        EpisodeGenerator(num_pistons=3, experiments_dir=tmp_path).generate_episodes(1, save_mp4=True)
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from odd_lamps import OddLamps
 
 import envs
 from envs.lamps import LampsEnvironment
@@ -250,3 +251,49 @@ def test_an_action_goes_on_only_while_it_is_open_and_the_same_agents_act():
     team = LanguageTeam(alone, {"player_1": "x"}, engine, 0.0)
     episode = asyncio.run(rollout(alone, team, PLACE, decision_interval=4))
     assert all(step.messages for step in episode.steps())  # a square can be marked once
+
+
+# -- environments that fail ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "length"),
+    [
+        ("raise", "lamps failed to take a step: ZeroDivisionError: no light", 2),
+        ("nan", "lamps gave the rewards {'keeper_0': nan, 'keeper_1': nan} in cycle 2; not all are finite", 2),
+        ("unpaid", "lamps gave keeper_1 no reward in cycle 2", 2),
+        ("end", None, 3),
+    ],
+)
+def test_whatever_an_environment_does_is_recorded(how, error, length):
+    episode = play(OddLamps(how, max_cycles=5), ScriptedEngine(pressing))
+    assert (episode.error, episode.length) == (error, length)
+    assert len(episode.cycles) == len(episode.trajectories[0].steps) == length
+
+
+@pytest.mark.parametrize("method", ["reset", "observe", "describe_state", "global_state"])
+def test_whatever_an_environment_raises_is_recorded(method, monkeypatch):
+    environment = lamps()
+
+    def broken(*_):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(environment, method, broken)
+    episode = play(environment, ScriptedEngine(pressing))
+    assert (episode.error or "").endswith("RuntimeError: broken")
+    assert episode.length == 0
+
+
+def test_an_environment_that_failed_is_not_used_again():
+    made = []
+
+    def make():
+        made.append(OddLamps("raise" if not made else "", max_cycles=3))
+        return made[-1]
+
+    collector = Collector(make, ScriptedEngine(pressing), parallel=1)
+    policies = dict.fromkeys(("keeper_0", "keeper_1"), "x")
+    episodes = asyncio.run(collector.collect(policies, branch="train", iteration=0, episodes=range(3)))
+    assert [episode.error is None for episode in episodes] == [False, True, True]
+    assert len(made) == 2
+    assert collector.close() == []

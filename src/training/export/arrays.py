@@ -15,7 +15,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +32,13 @@ SCHEMA_VERSION = 1
 def pickle_bytes(episode: Episode, mark: Mapping[str, Any] | None = None) -> bytes:
     """What stands in ``trajectory.pkl``, with a `mark` on what is not a whole episode."""
     decisions = _by_time(episode)
-    shared: dict[str, str] = {}  # one object per text, which a pickle writes once
     trajectory: list[Any] = []
     transitions: list[Any] = []
     total = 0.0
     for cycle in episode.cycles:
         steps = decisions.get(cycle.timestep, [])
         total += cycle.reward
-        seen = {step.agent: shared.setdefault(text := _seen(step), text) for step in steps}
+        seen = {step.agent: _seen(step) for step in steps}
         actions = {step.agent: step.action for step in steps}
         trajectory.append((seen, actions, cycle.reward, cycle.done, {}))
         transitions.append(
@@ -54,7 +53,7 @@ def pickle_bytes(episode: Episode, mark: Mapping[str, Any] | None = None) -> byt
         )
     data: dict[str, Any] = {"total_reward": episode.total_reward, "num_steps": episode.length, **(mark or {})}
     data |= {"transitions": transitions, "trajectory": trajectory}  # the larger first: a fifth fewer bytes
-    return pickle.dumps(data, protocol=5)
+    return pickle.dumps(_with_each_text_once(data, {}), protocol=5)
 
 
 def twin(episode: Episode, pickled: bytes) -> tuple[bytes, dict[str, Any]]:
@@ -119,6 +118,22 @@ def _by_time(episode: Episode) -> dict[int, list[Step]]:
     for step in episode.steps():
         decisions.setdefault(step.timestep, []).append(step)
     return decisions
+
+
+def _with_each_text_once(value: Any, texts: dict[str, str]) -> Any:
+    """The same value in which equal texts are one object and nothing else is: a pickle writes an object once."""
+    match value:
+        case str():
+            return texts.setdefault(value, value)
+        case dict():
+            items = cast("dict[Any, Any]", value).items()
+            return {_with_each_text_once(key, texts): _with_each_text_once(one, texts) for key, one in items}
+        case list():
+            return [_with_each_text_once(one, texts) for one in cast("list[Any]", value)]
+        case tuple():
+            return tuple(_with_each_text_once(one, texts) for one in cast("tuple[Any, ...]", value))
+        case _:
+            return value
 
 
 def _seen(step: Step) -> str:
