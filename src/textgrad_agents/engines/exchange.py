@@ -24,19 +24,30 @@ _STREAM = {"stream": True, "stream_options": {"include_usage": True}}
 _DONE = "[DONE]"
 
 
-async def post(connections: Connections, config: LLMConfig, body: Mapping[str, Any]) -> Mapping[str, Any]:
+async def post(
+    connections: Connections, config: LLMConfig, body: Mapping[str, Any], path: str = _PATH
+) -> Mapping[str, Any]:
     """Send `body`; the JSON object that comes back, without the key.
 
     Raises:
         EngineError: none came back.
+    """
+    return parse_reply(await send(connections, config, body, path), config)
+
+
+async def send(connections: Connections, config: LLMConfig, body: Mapping[str, Any], path: str) -> str:
+    """Send `body` to a path below the address, or to a whole address; the text that comes back, without the key.
+
+    Raises:
+        EngineError: none came back, or one that says no.
     """
     import openai
 
     try:
         with connections.client() as client:
             async with asyncio.timeout(config.timeout):
-                text = await client.post(_PATH, body=body, cast_to=str)
-            return parse_reply(config.redacted(text), config)
+                text = await client.post(path, body=body, cast_to=str)
+            return config.redacted(text)
     except (TimeoutError, openai.APIError) as error:
         fault = _fault(config, error)
     raise fault  # outside the handler, so that it does not drag the request along
