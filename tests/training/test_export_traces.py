@@ -136,6 +136,7 @@ def test_parts_that_contradict_each_other_are_one_error(change: Any, complaint: 
     with pytest.raises(FileFormatError, match=complaint) as caught:
         load_episode(tmp_path)
     assert "delete its folder and the episode is played again" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def rewrite(folder: Path, arrays: dict[str, Any], change: Any) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from textgrad_agents.messages import PromptSpan, Sampling, TokenTrace
+from textgrad_agents.validation import explain
 
 Traces = dict[tuple[int, str], TokenTrace]
 """Token traces by timestep and agent."""
@@ -95,8 +96,11 @@ def _cut(name: str, array: NDArray[Any], lengths: Sequence[int]) -> list[NDArray
 
 def _details(arrays: dict[str, NDArray[Any]], table: dict[str, Any], count: int) -> list[dict[str, Any]]:
     """What each trace has besides its tokens."""
-    sources = _SOURCES.validate_python(table["sources"])
-    seeds, texts = _SEEDS.validate_python(table["seeds"]), _TEXTS.validate_python(table["texts"])
+    try:
+        sources = _SOURCES.validate_python(table["sources"])
+        seeds, texts = _SEEDS.validate_python(table["seeds"]), _TEXTS.validate_python(table["texts"])
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
     spans = _cut("span_S4", arrays["trace.span_S4"], arrays["trace.spans_K"].tolist())
     numbers: list[int] = arrays["trace.source_K"].tolist()
     if not len(spans) == len(seeds) == len(numbers) == count:

@@ -103,7 +103,7 @@ class _Reader:
             if not step.messages:
                 return "no_model"
             return "shared" if _words(step) in self._asked else "no_trace"
-        if not trace.mask.any():
+        if not trace.mask.any() or not len(trace.prompt_ids):
             return "empty"
         return _unfit(trace) if self._ratios else None
 
@@ -154,6 +154,12 @@ def _check(trace: TokenTrace, where: str) -> None:
             f"{where}: {length} tokens have {len(trace.logprobs)} log-probabilities and a mask of {len(trace.mask)}; "
             "each token needs one of both: collect the episode again"
         )
+    for span in trace.spans:
+        if not 0 <= span.start <= span.end <= len(trace.prompt_ids):
+            raise ConfigError(
+                f"{where}: the text of {span.variable} stands at {span.start}:{span.end} of a prompt of "
+                f"{len(trace.prompt_ids)} tokens; collect the episode again"
+            )
     missing = np.flatnonzero(trace.mask & ~np.isfinite(trace.logprobs))
     if len(missing):
         raise ConfigError(

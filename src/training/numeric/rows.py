@@ -32,7 +32,7 @@ REASONS: Mapping[Reason, str] = {
     "greedy": "temperature 0 samples nothing, so there is no probability to compare with; collect with temperature 1",
     "truncated": "top_p, top_k or min_p cut the distribution, which biases the ratio; collect with top_p=1",
     "raw": "the log-probabilities are those before temperature; ask the engine for processed ones",
-    "empty": "the model chose no token",
+    "empty": "the model chose no token, or was told none",
 }
 
 

@@ -125,6 +125,7 @@ def test_a_cycle_in_which_the_last_action_goes_on_counts_for_the_decision_before
         (replace(step("a", 0), trace=None), "no_trace", False),
         (replace(step("a", 0), trace=None, messages=()), "no_model", False),
         (step("a", 0, trace=trace(action=[])), "empty", False),
+        (step("a", 0, trace=trace(prompt=[])), "empty", False),
         (step("a", 0, trace=trace(mask=np.zeros(2, np.bool_))), "empty", False),
         (step("a", 0, trace=trace(sampling=Sampling(temperature=0.0))), "greedy", True),
         (step("a", 0, trace=trace(sampling=Sampling(top_p=0.9))), "truncated", True),
@@ -182,6 +183,13 @@ def test_a_log_probability_that_is_missing_on_a_training_token_is_an_error(value
 def test_lengths_that_differ_are_an_error() -> None:
     with pytest.raises(ConfigError, match="2 tokens have 1 log-probabilities and a mask of 2"):
         rows_of([episode([step("a", 0, trace=trace(logprobs=np.zeros(1, np.float32)))])])
+
+
+@pytest.mark.parametrize("place", [(-1, 1), (1, 0), (0, 3)])
+def test_a_span_outside_its_prompt_is_an_error(place: tuple[int, int]) -> None:
+    bad = trace(spans=(PromptSpan(*place, "a", "v"),))
+    with pytest.raises(ConfigError, match=f"the text of a stands at {place[0]}:{place[1]} of a prompt of 2 tokens"):
+        rows_of([episode([step("a", 0, trace=bad)])])
 
 
 def test_two_base_models_in_one_batch_are_an_error() -> None:
