@@ -168,6 +168,11 @@ class UpdateReport:
 class Learner(Protocol[EpisodeT]):
     """Changes parameters from recorded episodes."""
 
+    @property
+    def name(self) -> str:
+        """What it is called in reports, and the name of the folder that it is given to save into."""
+        ...
+
     async def update(self, episodes: Sequence[EpisodeT]) -> UpdateReport:
         """Learn from `episodes`, all recorded under the present parameters."""
         ...

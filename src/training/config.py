@@ -30,12 +30,13 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Model = LLMConfig | str | None
 
 RUN_NAME = "1 to 100 letters, digits, dots, dashes or underscores that begin with a letter or digit"
-_MODELS = ("llm_config", "episode_llm_config", "textgrad_llm_config")
+_MODELS = ("llm_config", "episode_llm_config", "textgrad_llm_config", "critic_llm_config", "optimizer_llm_config")
 _KINDS = {kind.model_fields["name"].default: kind for kind in ENVIRONMENTS}
 _FLAT = ("continuous", *{name: 0 for kind in ENVIRONMENTS for name in kind.model_fields if name != "name"})
 _PLACES = {"exp_name", "experiments_dir", "policy_path"}
+_LENGTHS = {"num_iterations", "start_iteration", "patience", "min_delta", "restore_best"}
 _PICTURES = {"save_gif", "save_mp4"}
-_NOT_THE_RUN = _PLACES | _PICTURES | {"num_iterations", "start_iteration", "log_level", "concurrency", "num_workers"}
+_NOT_THE_RUN = _PLACES | _LENGTHS | _PICTURES | {"log_level", "concurrency", "num_workers"}
 _RATES = {"requests_per_minute", "tokens_per_minute"}
 _NOT_THE_MODEL = PRICES | _RATES | {"name", "base_url", "api_key_env_var", "timeout", "stream"}
 
@@ -73,15 +74,36 @@ class TrainingConfig(BaseModel):
     llm_config: Annotated[Model, Field(description="model of all roles: fields, a known name, or a JSON file")] = None
     episode_llm_config: Annotated[Model, Field(description="model of the actors, if it is another")] = None
     textgrad_llm_config: Annotated[Model, Field(description="model of critic and optimizer, if it is another")] = None
+    critic_llm_config: Annotated[Model, Field(description="model of the critic, if it is another")] = None
+    optimizer_llm_config: Annotated[Model, Field(description="model of the optimizer, if it is another")] = None
     exploration: Annotated[Number, Field(ge=0, le=2, description="temperature of actors while collecting")] = 0.15
     decision_interval: Annotated[
         Count, Field(description="agents decide in every so many cycles and repeat their action in between")
     ] = 1
+    mini_batch_size: Annotated[
+        Count | None, Field(description="episodes per update; left out, one update learns from all of an iteration")
+    ] = None
+    credit_summary: Annotated[
+        bool, Field(strict=True, description="one call per agent merges what several episodes say of it")
+    ] = False
+    gradient_memory: Annotated[
+        int, Field(strict=True, ge=0, description="the optimizer sees the feedback of so many earlier updates again")
+    ] = 0
     gate: Annotated[
         Literal["sequential", "mean", "none"], Field(description="how a new policy has to prove itself")
     ] = "sequential"
+    gate_scope: Annotated[
+        Literal["joint", "agent"], Field(description="test all agents' new policies together, or each agent's alone")
+    ] = "joint"
     gate_episodes: Annotated[Count, Field(description="most pairs of test episodes per decision")] = 12
     alpha: Annotated[Number, Field(gt=0, lt=1, description="most that a worse policy may be accepted by chance")] = 0.05
+    patience: Annotated[
+        Count | None, Field(description="stop after so many iterations in a row without a better mean return")
+    ] = None
+    min_delta: Annotated[Number, Field(ge=0, description="what a mean return must gain to count as better")] = 0.0
+    restore_best: Annotated[
+        bool, Field(strict=True, description="end with the policies of the best mean return, not with the last ones")
+    ] = False
     concurrency: Annotated[Count, Field(description="most model calls under way at once")] = 64
     num_workers: Annotated[
         Count, Field(description="processes that play episodes of the rule or of the built-in engine")
@@ -205,15 +227,30 @@ class TrainingConfig(BaseModel):
         return self.get_llm_config() if self.episode_llm_config is None else _resolve(self.episode_llm_config)
 
     def get_textgrad_llm_config(self) -> LLMConfig:
-        """The model of critic and optimizer."""
+        """The model of critic and optimizer, where they have none of their own."""
         return self.get_llm_config() if self.textgrad_llm_config is None else _resolve(self.textgrad_llm_config)
+
+    def get_critic_llm_config(self) -> LLMConfig:
+        """The model of the critic."""
+        return self.get_textgrad_llm_config() if self.critic_llm_config is None else _resolve(self.critic_llm_config)
+
+    def get_optimizer_llm_config(self) -> LLMConfig:
+        """The model of the optimizer."""
+        own = self.optimizer_llm_config
+        return self.get_textgrad_llm_config() if own is None else _resolve(own)
+
+    @property
+    def models(self) -> dict[Literal["actor", "critic", "optimizer"], LLMConfig]:
+        """The model of each role."""
+        return {
+            "actor": self.get_episode_llm_config(),
+            "critic": self.get_critic_llm_config(),
+            "optimizer": self.get_optimizer_llm_config(),
+        }
 
     def get_model_display_name(self) -> str:
         """The model's name for people."""
-        config = self.get_llm_config()
-        if config is _BUILT_IN:
-            return "rulebook (built in)"
-        return f"{config.name} ({config.model_string}{f' via {config.base_url}' if config.base_url else ''})"
+        return display_name(self.get_llm_config())
 
     @staticmethod
     def list_available_models() -> list[str]:
@@ -271,8 +308,14 @@ class TrainingConfig(BaseModel):
             return definition
         if not resolve:
             return definition | {name: _as_written(getattr(self, name)) for name in ("model", *_MODELS)}
-        models = {"actor": self.get_episode_llm_config(), "critic": self.get_textgrad_llm_config()}
-        return definition | {role: _identity(model) for role, model in models.items()}
+        return definition | {role: _identity(model) for role, model in self.models.items()}
+
+
+def display_name(model: LLMConfig) -> str:
+    """A model's name for people."""
+    if model is _BUILT_IN:
+        return "rulebook (built in)"
+    return f"{model.name} ({model.model_string}{f' via {model.base_url}' if model.base_url else ''})"
 
 
 def is_run_name(name: str) -> bool:

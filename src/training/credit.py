@@ -1,9 +1,11 @@
 """Credit per agent, read from a critic's reply.
 
-A JSON object keyed by agent name is read first. Where a model does not write one, headed sections are: ``[PISTON_0
+A JSON object keyed by agent name is read first: a number and a text per agent, and where the question names cycles, a
+number and a text for single ones of them. Where a model does not write one, headed sections are: ``[PISTON_0
 EVALUATION]``, then ``**piston_0**:``, then ``piston_0:``, then (if those named fewer than half of the agents) a
 numbered list of as many items as there are agents, then sections headed by a group. An agent that no section is about
-gets nothing: another agent's text is never used in its place.
+gets nothing: another agent's text is never used in its place, and a section about another agent is cut out of what is
+said of one.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from textgrad_agents.trajectory import Credit
@@ -25,43 +27,79 @@ class CreditReading:
     """What a reply said about each agent.
 
     Attributes:
-        credits: one per agent that the reply is about, in the order of the agents.
+        credits: in the order of the agents, for each what is said of it in all, then of single steps.
         missing: agents that it says nothing about.
         form: how the reply was written.
+        foreign: sections about other agents that were cut out of what is said of one.
     """
 
     credits: tuple[Credit, ...]
     missing: tuple[str, ...]
     form: Form
+    foreign: int = 0
 
 
 def read_credits(
-    reply: str, agents: Sequence[str], *, groups: Mapping[str, Sequence[str]] | None = None, source: str = ""
+    reply: str,
+    agents: Sequence[str],
+    *,
+    cycles: Collection[int] = (),
+    groups: Mapping[str, Sequence[str]] | None = None,
+    source: str = "",
 ) -> CreditReading:
     """Read a critic's reply; never raises.
 
     Args:
         reply: the reply's text.
         agents: names of all agents.
+        cycles: the cycles that may be judged by themselves; what is said of others is left out.
         groups: members of each named group (``left``: …), for replies with a section per group.
         source: who judged.
     """
-    found = _read_json(reply, agents)
+    found = _read_json(reply, agents, frozenset(cycles), source)
     form: Form = "json"
     if not found:
-        found = {agent: (None, text) for agent, text in _read_sections(reply, agents, groups or {}).items()}
+        sections = _read_sections(reply, agents, groups or {})
+        found = {agent: [Credit(agent, text, source=source)] for agent, text in sections.items()}
         form = "sections" if found else "none"
-    credits = tuple(Credit(agent, *_ordered(found[agent]), source=source) for agent in agents if agent in found)
-    return CreditReading(credits, tuple(agent for agent in agents if agent not in found), form)
+    credits: list[Credit] = []
+    missing: list[str] = []
+    foreign = 0
+    for agent in agents:
+        own, cut = _own(found.get(agent, ()), agents)
+        foreign += cut
+        credits += own
+        if not own:
+            missing.append(agent)
+    return CreditReading(tuple(credits), tuple(missing), form if credits else "none", foreign)
 
 
-def _ordered(judgement: tuple[float | None, str]) -> tuple[str, float | None]:
-    return judgement[1], judgement[0]
+def read_whole(reply: str, agent: str, agents: Sequence[str], *, source: str = "") -> CreditReading:
+    """Read a reply that is about one agent alone; sections about others are cut out."""
+    credits, foreign = _own([Credit(agent, reply, source=source)], agents)
+    return CreditReading(tuple(credits), () if credits else (agent,), "sections" if credits else "none", foreign)
 
 
-def _read_json(reply: str, agents: Sequence[str]) -> dict[str, tuple[float | None, str]]:
+def credit_schema(agents: Sequence[str], cycles: Sequence[int]) -> dict[str, Any]:
+    """JSON schema of a reply with a number and a text per agent, and for single ones of `cycles` where it names any.
+
+    Every field is required and no other is allowed, as the strict form of servers has it; a reply that has nothing to
+    say of single steps has an empty list there.
+    """
+    judgement: dict[str, Any] = {"score": {"type": "number"}, "feedback": {"type": "string"}}
+    steps = {"type": "array", "items": _object({"cycle": {"type": "integer", "enum": [*cycles]}, **judgement})}
+    of_agent = _object({**judgement, "steps": steps} if cycles else judgement)
+    return _object(dict.fromkeys(agents, of_agent))
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    required = [*properties]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _read_json(reply: str, agents: Sequence[str], cycles: frozenset[int], source: str) -> dict[str, list[Credit]]:
     for value in _objects(reply):
-        found: dict[str, tuple[float | None, str]] = {}
+        found: dict[str, list[Credit]] = {}
         for agent in agents:
             judgement: Any = value.get(agent)
             if isinstance(judgement, str):
@@ -69,12 +107,70 @@ def _read_json(reply: str, agents: Sequence[str]) -> dict[str, tuple[float | Non
             if not isinstance(judgement, dict):
                 continue
             fields = cast("dict[str, Any]", judgement)
-            text = fields.get("feedback")
-            if isinstance(text, str) and text.strip():
-                found[agent] = (_score(fields.get("score")), text.strip())
+            said = [_judgement(agent, fields, None, source), *_steps(agent, fields.get("steps"), cycles, source)]
+            if credits := [one for one in said if one is not None]:
+                found[agent] = credits
         if found:
             return found
     return {}
+
+
+def _judgement(agent: str, fields: dict[str, Any], step: int | None, source: str) -> Credit | None:
+    text = fields.get("feedback")
+    if not isinstance(text, str) or not text.strip():
+        return None
+    return Credit(agent, text.strip(), _score(fields.get("score")), step, source)
+
+
+def _steps(agent: str, judgements: object, cycles: frozenset[int], source: str) -> Iterator[Credit | None]:
+    """What is said of single cycles, in their order; of each, the first."""
+    listed = cast("list[Any]", judgements) if isinstance(judgements, list) else []
+    by_cycle: dict[int, dict[str, Any]] = {}
+    for one in listed:
+        if isinstance(one, dict):
+            cycle: Any = cast("dict[str, Any]", one).get("cycle")
+            if type(cycle) is int and cycle in cycles:
+                by_cycle.setdefault(cycle, cast("dict[str, Any]", one))
+    return (_judgement(agent, by_cycle[cycle], cycle, source) for cycle in sorted(by_cycle))
+
+
+def _own(credits: Sequence[Credit], agents: Sequence[str]) -> tuple[list[Credit], int]:
+    """The credits without what their texts say under another agent's header, and how many sections that were."""
+    kept: list[Credit] = []
+    foreign = 0
+    for one in credits:
+        text, cut = _own_text(one.text, one.agent, agents)
+        foreign += cut
+        if text:
+            kept.append(replace(one, text=text))
+    return kept, foreign
+
+
+_SECTION = re.compile(
+    r"\[\s*(?P<bracketed>[^\]\n]+?) EVALUATION\s*\]:?|^\s*\*\*(?P<bold>[^*\n]+?)\*\*:?", re.MULTILINE | re.IGNORECASE
+)
+
+
+def _own_text(text: str, agent: str, agents: Sequence[str]) -> tuple[str, int]:
+    """`text` without the sections headed by another agent's name, and how many those were."""
+    known = {_key(name): name for name in agents}
+    parts: list[str] = []
+    begin, mine, foreign = 0, True, 0
+    for header in _SECTION.finditer(text):
+        about = known.get(_key(header["bracketed"] or header["bold"]))
+        if about is None:
+            continue
+        if mine:
+            parts.append(text[begin : header.start()])
+        begin, mine = header.end(), about == agent
+        foreign += not mine
+    if mine:
+        parts.append(text[begin:])
+    return "\n".join(part for one in parts if (part := one.strip())), foreign
+
+
+def _key(name: str) -> str:
+    return name.strip().rstrip(":").casefold().replace(" ", "_")
 
 
 def _objects(reply: str) -> Iterator[dict[str, Any]]:

@@ -230,6 +230,11 @@ def _following(rewards: NDArray[np.float64], window: int) -> NDArray[np.float64]
     return (sums[ends] - sums[starts]) / (ends - starts)
 
 
+def told_cycles(episode: Episode, every: int = EVERY) -> tuple[int, ...]:
+    """The cycles that the narrative tells."""
+    return tuple(cycle.timestep for cycle in episode.cycles[::every])
+
+
 def narrative(episode: Episode, every: int = EVERY) -> str:
     """The episode told as seen from above: a head, every so many cycles, an end.
 
@@ -237,7 +242,7 @@ def narrative(episode: Episode, every: int = EVERY) -> str:
     """
     cycles, agents = episode.cycles, episode.agents
     alike = _earn_alike(episode)
-    told = {cycle.timestep for cycle in cycles[::every]}
+    told = {*told_cycles(episode, every)}
     actions: dict[int, dict[str, list[str]]] = {timestep: {} for timestep in told}
     earned: dict[int, list[str]] = {timestep: [] for timestep in told}
     for step in episode.steps():

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textgrad_agents.engines import Meter, Metered, ScriptedEngine
-from textgrad_agents.engines.base import call_cost, most_usage
+from textgrad_agents.engines.base import call_cost, is_structured, most_usage
 from textgrad_agents.engines.middleware import Tally
 from textgrad_agents.interfaces import Engine, EngineRole, GenerateOptions
 from textgrad_agents.messages import Message, Usage
@@ -23,9 +23,10 @@ from training.collect import Collector
 from training.config import TrainingConfig
 from training.engines import ROLES, Engines
 from training.gate import AlwaysAccept
+from training.judging import EpisodeCritic
 from training.paradigms import ParadigmEvaluator
 from training.policy_manager import DEFAULT_POLICY
-from training.runs import finished_iterations
+from training.run_places import finished_iterations
 from training.tables import make_table, print_table, say
 from training.textual import TextualLearner
 
@@ -91,13 +92,16 @@ def estimate(
     environment = config.environment.make()
     environment.close()
     probe = _probe(config, dict(policies or dict.fromkeys(environment.agents, DEFAULT_POLICY)))
-    episodes = config.trajectories_per_iteration
-    gate = 0 if config.gate == "none" else 2 * config.gate_episodes
+    episodes, agents = config.trajectories_per_iteration, len(environment.agents)
+    updates = math.ceil(episodes / (config.mini_batch_size or episodes))
+    decisions = updates * (agents if config.gate_scope == "agent" else 1)
+    gate = 0 if config.gate == "none" else 2 * config.gate_episodes * decisions
+    asked = 2 if config.paradigm == "central_credit" and is_structured(engines.critic) else 1  # without a schema again
     cap = {role: _cap(engine) for role, engine in zip(ROLES, engines.all(), strict=True)}
     calls: dict[EngineRole, int] = {
-        "actor": len(environment.agents) * environment.max_cycles * (episodes + gate),
-        "critic": probe["critic"].calls * episodes,
-        "optimizer": probe["optimizer"].calls,
+        "actor": agents * environment.max_cycles * (episodes + gate),
+        "critic": probe["critic"].calls * episodes * asked + (agents * updates if config.credit_summary else 0),
+        "optimizer": probe["optimizer"].calls * updates,
     }
     feedback: dict[EngineRole, int] = {"optimizer": min(episodes * cap["critic"], TOKEN_BUDGET)}
     return tuple(
@@ -116,10 +120,12 @@ def _probe(config: TrainingConfig, policies: Mapping[str, str]) -> dict[EngineRo
         config.paradigm, agents=environment.agents, environment=environment.name, rules=environment.rules
     )
     roles = {agent: environment.role_of(agent) for agent in environment.agents}
-    learner = TextualLearner(policies, evaluator, engine, engine, AlwaysAccept(), roles=roles, seed=config.seed)
+    critic = EpisodeCritic(evaluator, engine, roles=roles, seed=config.seed)
+    learner = TextualLearner(policies, engine, AlwaysAccept(), seed=config.seed)
 
     async def play_and_learn() -> None:
-        await learner.update(await collector.collect(policies, branch="train", iteration=0, episodes=(0,)))
+        played = await collector.collect(policies, branch="train", iteration=0, episodes=(0,))
+        await learner.update((await critic.judge(played)).episodes)
 
     with Session(seed=config.seed, concurrency=config.concurrency) as session:
         session.portal.run(play_and_learn())

@@ -68,9 +68,10 @@ class Engines:
             ConfigError: no such model, or its key may not be sent to its address.
             MissingKeyError: a model's key is not set; nothing was made or spent.
         """
-        actor = _engine(config.get_episode_llm_config(), need_keys)
-        critic = _engine(config.get_textgrad_llm_config(), need_keys)
-        return cls(actor, critic, critic)
+        models = config.models
+        actor, critic = _engine(models["actor"], need_keys), _engine(models["critic"], need_keys)
+        same = models["optimizer"] == models["critic"]
+        return cls(actor, critic, critic if same else _engine(models["optimizer"], need_keys))
 
     @classmethod
     def single(cls, engine: Engine) -> Self:

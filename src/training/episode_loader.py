@@ -11,7 +11,7 @@ from textgrad_agents.trajectory import Episode
 from textgrad_agents.validation import short
 from training.config import RUN_NAME, is_run_name
 from training.export import load_episode, load_episode_dict
-from training.runs import numbered
+from training.run_places import numbered
 
 
 class EpisodeLoader:

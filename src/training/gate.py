@@ -1,7 +1,9 @@
 """Acceptance: a proposed team replaces the present one only if fresh episodes say that it is better.
 
 Both teams play the same episodes (same seeds, no exploration). A score is never paid for twice: scores are kept by team
-and episode. Evidence about the same pair of teams is carried on from one iteration to the next.
+and episode. Evidence about the same pair of teams is carried on, each time with episodes that the pair has not played.
+Where a team is tested more than once in an iteration, the later tests begin with the scores that it has; a team that
+was accepted for them is harder to beat on them, so the error rate holds.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from textgrad_agents.errors import ConfigError
 from textgrad_agents.files import write_json
 from textgrad_agents.optim.acceptance import SequentialTest
 from textgrad_agents.policy import team_hash
+from training.acceptance import Verdict
 from training.collect import Collector
-from training.textual import Verdict
 
 GateName = Literal["sequential", "mean", "none"]
 
@@ -59,7 +61,8 @@ class PairedGate:
 
     Args:
         collector: plays.
-        folder: gives the folder of an iteration's gate, for the record of its evidence.
+        folder: gives the folder of an iteration's gate, for the record of its evidence: ``gate.json`` of the first
+            decision, ``gate_2.json`` of the second, and so on.
         max_pairs: most episode pairs per decision.
         alpha: "sequential": probability of accepting a candidate that is not better, at most.
         sequential: True stops as soon as the evidence decides; False plays all pairs and compares means.
@@ -87,23 +90,31 @@ class PairedGate:
         self._alpha = alpha
         self._sequential = sequential
         self._done = done
-        self._scores: dict[tuple[str, int, int], float | None] = {}
         self._evidence: dict[tuple[str, str], list[float]] = {}
+        self._iteration = -1
+        self._scores: dict[tuple[str, int], float | None] = {}  # by team and pair
+        self._seen: dict[tuple[str, str], int] = {}  # pairs played by two teams
+        self._decisions = 0
 
     async def judge(self, incumbent: Mapping[str, str], candidate: Mapping[str, str], iteration: int) -> Verdict:
         """Compare the teams on fresh episodes of this iteration."""
-        ours, theirs = team_hash(incumbent), team_hash(candidate)
-        differences = list(self._evidence.get((ours, theirs), ()))
+        if iteration != self._iteration:
+            self._begin(iteration)
+        ours, theirs = teams = team_hash(incumbent), team_hash(candidate)
+        differences = list(self._evidence.get(teams, ()))
         test = SequentialTest(alpha=self._alpha, max_pairs=len(differences) + self._max_pairs, differences=differences)
         rows: list[dict[str, Any]] = []
-        played = 0
-        for pair in range(self._max_pairs):
+        first = self._seen.get(teams, 0)
+        played = failed = 0
+        for pair in range(first, first + self._max_pairs):
             if self._sequential and test.decision != "undecided":
                 break
             mine, other = await asyncio.gather(
                 self._score(incumbent, ours, iteration, pair), self._score(candidate, theirs, iteration, pair)
             )
             played += 2
+            failed += (mine is None) + (other is None)
+            self._seen[teams] = pair + 1
             if mine is None or other is None:
                 continue
             differences.append(other - mine)
@@ -111,8 +122,20 @@ class PairedGate:
             rows.append({"pair": pair, "incumbent": mine, "candidate": other, "e_value": test.e_value})
             if self._done is not None:
                 self._done(rows[-1])
-        self._evidence[ours, theirs] = differences
-        return self._conclude(test, differences, rows, iteration, (ours, theirs), played)
+        self._evidence[teams] = differences
+        accepted, reason = self._conclude(test, differences)
+        kept = [row["candidate" if accepted else "incumbent"] for row in rows]
+        self._write(iteration, teams, accepted, reason, len(differences) - len(rows), rows)
+        return Verdict(
+            accepted,
+            reason,
+            score=sum(kept) / len(kept) if kept else None,
+            episodes=played,
+            failed=failed,
+            pairs=len(differences),
+            gain=_mean(differences) if differences else None,
+            e_value=test.e_value if self._sequential else None,
+        )
 
     def state(self) -> list[Any]:
         """The evidence so far, as JSON-like values."""
@@ -131,55 +154,63 @@ class PairedGate:
             (str(one["incumbent"]), str(one["candidate"])): [float(value) for value in one["differences"]]
             for one in state
         }
+        self._iteration = -1
 
-    def _conclude(
+    def _begin(self, iteration: int) -> None:
+        """Forget what belongs to another iteration: its episodes are never played again."""
+        self._iteration = iteration
+        self._scores.clear()
+        self._seen.clear()
+        self._decisions = 0
+
+    def _conclude(self, test: SequentialTest, differences: list[float]) -> tuple[bool, str]:
+        """Whether the candidate is accepted, and why."""
+        if not differences:
+            return False, "kept the present policies: the environment failed in every test episode"
+        seen = f"{_mean(differences):+.1f} per episode over {len(differences)} pairs"
+        if not self._sequential:
+            accepted = _mean(differences) > 0
+            return accepted, f"{'accepted' if accepted else 'kept the present policies'}: {seen}"
+        outcome = {
+            "accept": "accepted",
+            "reject": "kept the present policies",
+            "undecided": "undecided, kept the present policies",
+        }[test.decision]
+        evidence = f"e-value {test.e_value:.3g} (accepts at {1 / self._alpha:.3g})"
+        return test.decision == "accept", f"{outcome}: {seen}, {evidence}"
+
+    def _write(
         self,
-        test: SequentialTest,
-        differences: list[float],
-        rows: list[dict[str, Any]],
         iteration: int,
         teams: tuple[str, str],
-        played: int,
-    ) -> Verdict:
-        mean = sum(differences) / len(differences) if differences else 0.0
-        if not differences:
-            accepted, reason = False, "kept the present policies: the environment failed in every test episode"
-        elif self._sequential:
-            accepted = test.decision == "accept"
-            why = {
-                "accept": "accepted",
-                "reject": "kept the present policies",
-                "undecided": "undecided, kept the present policies",
-            }
-            reason = (
-                f"{why[test.decision]}: {mean:+.1f} per episode over {len(differences)} pairs, "
-                f"e-value {test.e_value:.3g} (accepts at {1 / self._alpha:.3g})"
-            )
-        else:
-            accepted = mean > 0
-            outcome = "accepted" if accepted else "kept the present policies"
-            reason = f"{outcome}: {mean:+.1f} per episode over {len(differences)} pairs"
-        kept = [row["candidate" if accepted else "incumbent"] for row in rows]
-        write_json(
-            self._folder(iteration) / "gate.json",
-            {
-                "accepted": accepted,
-                "reason": reason,
-                "alpha": self._alpha,
-                "incumbent": teams[0],
-                "candidate": teams[1],
-                "pairs_before": len(differences) - len(rows),
-                "pairs": rows,
-            },
-        )
-        return Verdict(accepted, reason, sum(kept) / len(kept) if kept else None, played)
+        accepted: bool,
+        reason: str,
+        before: int,
+        rows: list[dict[str, Any]],
+    ) -> None:
+        self._decisions += 1
+        name = "gate.json" if self._decisions == 1 else f"gate_{self._decisions}.json"
+        record = {
+            "accepted": accepted,
+            "reason": reason,
+            "alpha": self._alpha,
+            "incumbent": teams[0],
+            "candidate": teams[1],
+            "pairs_before": before,
+            "pairs": rows,
+        }
+        write_json(self._folder(iteration) / name, record)
 
     async def _score(self, policies: Mapping[str, str], team: str, iteration: int, pair: int) -> float | None:
         """Return of a team in a gate episode; None if the environment failed."""
-        key = (team, iteration, pair)
+        key = (team, pair)
         if key not in self._scores:
             [episode] = await self._collector.collect(
                 policies, branch="gate", iteration=iteration, episodes=(pair,), record=False
             )
             self._scores[key] = None if episode.error is not None else episode.total_reward
         return self._scores[key]
+
+
+def _mean(differences: list[float]) -> float:
+    return sum(differences) / len(differences)

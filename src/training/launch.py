@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from textgrad_agents.errors import BudgetError, ConfigError, EngineAccessError, TextgradAgentsError
 from training.command_line import exit_code, fail
-from training.config import TrainingConfig
+from training.config import TrainingConfig, display_name
 from training.tables import make_table, print_table, say
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def launch(settings: dict[str, Any], flags: argparse.Namespace, *, command: str)
 
         config = configure(settings, flags)
         logging.basicConfig(level=config.log_level, format="%(levelname)s %(name)s: %(message)s")
+        if config.log_level != "DEBUG":
+            logging.getLogger("httpx2").setLevel(logging.WARNING)  # it has a line for every request
         if flags.dry_run:
             return print_estimates(config, overwrite=flags.overwrite)
         limits = Limits(flags.budget_usd, flags.max_calls, flags.max_hours)
@@ -119,7 +121,7 @@ def train(config: TrainingConfig, limits: Limits, *, overwrite: bool, progress: 
 
     if config.agent_type == "llm":
         Engines.of(config).check(limits)
-        for model in (config.get_episode_llm_config(), config.get_textgrad_llm_config()):
+        for model in config.models.values():
             check_local_server(model)
     view: Any = None
     with MonteCarloTrainer(
@@ -171,14 +173,23 @@ def announcement(config: TrainingConfig) -> list[str]:
 
     if config.agent_type == "rule":
         return ["agents follow the hand-written rule: no model is asked and nothing is learned"]
-    models = {model.name: model for model in (config.get_episode_llm_config(), config.get_textgrad_llm_config())}
+    models = {model.name: model for model in config.models.values()}
     if set(models) == {"rulebook"}:
         lines = ["engine: rulebook, the built-in rule learner (no key, no network)"]
         if os.environ.get("OPENAI_API_KEY"):
             lines.append("OPENAI_API_KEY is set and not used; --model gpt-4o-mini would use it and cost money")
         return lines
+    by_name: dict[str, list[str]] = {}
+    for role, model in config.models.items():
+        by_name.setdefault(display_name(model), []).append(role)
+    shown = [f"engine{'' if len(by_name) == 1 else f' of {listed(roles)}'}: {name}" for name, roles in by_name.items()]
     notices = [retirement_notice(model, date.today()) for model in models.values()]
-    return [f"engine: {config.get_model_display_name()}", *(notice for notice in notices if notice)]
+    return [*shown, *(notice for notice in notices if notice)]
+
+
+def listed(names: list[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 @contextmanager

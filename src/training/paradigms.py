@@ -21,7 +21,7 @@ from typing import Any, Literal, cast, get_args
 from textgrad_agents.errors import ConfigError, FileFormatError
 from textgrad_agents.messages import Message, system, user
 from textgrad_agents.trajectory import Credit
-from training.credit import CreditReading, read_credits
+from training.credit import CreditReading, credit_schema, read_credits, read_whole
 
 ParadigmName = Literal["independent", "central_global", "central_credit"]
 GROUPS = ("left", "middle", "right")
@@ -36,7 +36,11 @@ Agents: {agents}
 Answer with one JSON object and nothing else. Its keys are the agents' names; each value is an object with "score", a
 number from -1 (its actions cost the team much) to 1 (they gained much), and "feedback", what helped and what hurt in
 this agent's actions: which actions in which situations came before progress, which did not, with what numbers. Name
-situations and actions as the digest names them. Do not write new policies."""
+situations and actions as the digest names them. Do not write new policies.{steps}"""
+
+_STEPS_FORMAT = """
+Where single cycles that the digest tells decided much, an agent's object holds "steps" too: a list of objects with
+"cycle", the cycle's number, and "score" and "feedback" as above, about this agent's action in that cycle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,19 @@ class Question:
         messages: as sent.
         agents: whose policies the answer is for.
         per_agent: True if the answer holds a judgement of each of them.
+        cycles: those that such an answer may judge by themselves.
     """
 
     label: str
     messages: tuple[Message, ...]
     agents: tuple[str, ...]
     per_agent: bool = False
+    cycles: tuple[int, ...] = ()
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """JSON schema of the answer, None where it is free text."""
+        return credit_schema(self.agents, self.cycles) if self.per_agent else None
 
 
 class ParadigmEvaluator:
@@ -103,42 +114,52 @@ class ParadigmEvaluator:
         roles = self._root() / "role_descriptions.json"
         self._roles: Mapping[str, Any] = _load(roles) if roles.is_file() else {}
         for text, source in ((self._game_context, context), (self._template, template)):
-            unknown = sorted(_placeholders(text) - self._fields("", None).keys())
+            known = self._fields("", None, ())
+            unknown = sorted(_placeholders(text) - known.keys())
             if unknown:
-                raise ConfigError(
-                    f"{source}: unknown placeholder {unknown}; known are {', '.join(sorted(self._fields('', None)))}"
-                )
+                raise ConfigError(f"{source}: unknown placeholder {unknown}; known are {', '.join(sorted(known))}")
 
     # -- asking --------------------------------------------------------------------------------------------------
 
-    def questions(self, trajectory: str) -> tuple[Question, ...]:
-        """The requests about one episode, given as the critic's digest of it."""
-        context = system(self._game_context.format(**self._fields(trajectory, None)))
+    def questions(self, trajectory: str, cycles: Sequence[int] = ()) -> tuple[Question, ...]:
+        """The requests about one episode.
 
-        def question(label: str, agents: tuple[str, ...], agent: str | None, *, per_agent: bool = False) -> Question:
-            return Question(label, (context, user(self.create_evaluation_prompt(trajectory, agent))), agents, per_agent)
+        Args:
+            trajectory: the critic's digest of it.
+            cycles: those that the digest tells of, which may be judged by themselves.
+        """
+        context = system(self._game_context.format(**self._fields(trajectory, None, ())))
+
+        def ask(label: str, agents: tuple[str, ...], agent: str | None, told: tuple[int, ...] | None) -> Question:
+            prompt = user(self.create_evaluation_prompt(trajectory, agent, cycles=told or ()))
+            return Question(label, (context, prompt), agents, told is not None, told or ())
 
         if self.paradigm == "independent":
-            return tuple(question(agent, (agent,), agent) for agent in self.agents)
+            return tuple(ask(agent, (agent,), agent, None) for agent in self.agents)
         if self.paradigm == "central_global":
-            return (question("Global Team", self.agents, None),)
-        return (question("Credit Assignment", self.agents, None, per_agent=True),)
+            return (ask("Global Team", self.agents, None, None),)
+        return (ask("Credit Assignment", self.agents, None, tuple(cycles)),)
 
-    def create_evaluation_prompt(self, trajectory: str, agent_id: str | int | None = None) -> str:
+    def create_evaluation_prompt(
+        self, trajectory: str, agent_id: str | int | None = None, *, cycles: Sequence[int] = ()
+    ) -> str:
         """The user message of one request.
 
         Args:
             trajectory: the digest of the episode.
             agent_id: name or number of the agent that the question is about (paradigm "independent").
+            cycles: those that may be judged by themselves (paradigm "central_credit").
         """
         agent = self.agents[agent_id] if isinstance(agent_id, int) else agent_id
-        return self._template.format(**self._fields(trajectory, agent))
+        return self._template.format(**self._fields(trajectory, agent, cycles))
 
     def read(self, question: Question, reply: str, source: str = "") -> CreditReading:
         """The answer as credit of each agent that it is for."""
         if question.per_agent:
             groups = {group: members for group, members in self.get_piston_groups().items() if members}
-            return read_credits(reply, question.agents, groups=groups, source=source)
+            return read_credits(reply, question.agents, cycles=question.cycles, groups=groups, source=source)
+        if len(question.agents) == 1 < len(self.agents):
+            return read_whole(reply, question.agents[0], self.agents, source=source)
         text = reply.strip()
         if not text:
             return CreditReading((), question.agents, "none")
@@ -162,14 +183,14 @@ class ParadigmEvaluator:
     def _root(self) -> Path | Traversable:
         return self._folder if self._folder is not None else files("training") / "prompts" / "evaluation"
 
-    def _fields(self, trajectory: str, agent: str | None) -> dict[str, str]:
+    def _fields(self, trajectory: str, agent: str | None, cycles: Sequence[int]) -> dict[str, str]:
         """Every placeholder that a prompt file may use."""
         group = self.get_agent_group(agent) if agent else ""
         role: Any = self._roles.get("roles", {}).get(f"{group}_pistons", {})
         summary = str(self._roles.get("role_context_summary", ""))
         all_agents = ", ".join(self.agents)
         if self.paradigm == "central_credit":
-            answer = _CREDIT_FORMAT.format(agents=all_agents)
+            answer = _CREDIT_FORMAT.format(agents=all_agents, steps=_STEPS_FORMAT if cycles else "")
         else:
             answer = _EVALUATION_FORMAT.format(subject=agent or "all")
         return {

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgrad_agents.errors import ConfigError
-from textgrad_agents.files import write_json
-from textgrad_agents.policy import PolicyFile, read_policy_file
+from textgrad_agents.policy import read_policy_file
 from training.command_line import Parser
 from training.policy_manager import PolicyManager
 
@@ -42,22 +41,14 @@ def main(arguments: Sequence[str]) -> int:
         if not changed:
             sys.stdout.write(f"iterations {flags.before} and {flags.after} have the same policies\n")
     elif flags.command == "publish":
-        _publish(file, flags.to, flags.description)
+        if flags.to.exists():
+            raise ConfigError(f"{flags.to} exists; publish to another file, or remove it first")
+        manager.publish(flags.to, file.current_iteration, flags.description)
+        sys.stdout.write(f"iteration {file.current_iteration} is published in {flags.to}\n")
     else:
         manager.reset_to_iteration(flags.iteration)
         sys.stdout.write(f"iteration {flags.iteration} is current in {flags.policy_path}\n")
     return 0
-
-
-def _publish(file: PolicyFile, to: Path, description: str) -> None:
-    """Write the current version alone, marked as published."""
-    if to.exists():
-        raise ConfigError(f"{to} exists; publish to another file, or remove it first")
-    key = f"iteration_{file.current_iteration}"
-    kept = {"policies": {key: file.current}, "first_iteration": file.current_iteration, "superseded": ()}
-    published = file.model_copy(update={**kept, "published": True, "description": description})
-    write_json(to, published.to_dict())
-    sys.stdout.write(f"iteration {file.current_iteration} is published in {to}\n")
 
 
 def _show(manager: PolicyManager, iteration: int) -> None:

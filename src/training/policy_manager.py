@@ -255,6 +255,25 @@ class PolicyManager:
         self._policies_at(iteration)
         self._write(self._file.reset(iteration))
 
+    def publish(self, path: Path, iteration: int, description: str) -> None:
+        """Write one version alone to another file, marked as one that runs only start from.
+
+        Raises:
+            ConfigError: there is no such version.
+        """
+        self._policies_at(iteration)
+        file = self._file.model_copy(
+            update={
+                "policies": {f"iteration_{iteration}": self._file.at(iteration)},
+                "current_iteration": iteration,
+                "first_iteration": iteration,
+                "superseded": (),
+                "published": True,
+                "description": description,
+            }
+        )
+        write_json(path, file.to_dict())
+
     def diff(self, before: int, after: int) -> dict[str, str]:
         """What changed between two versions: a unified diff for each agent whose policy changed.
 

@@ -18,7 +18,7 @@ from training.command_line import Parser
 from training.config import TrainingConfig
 from training.engines import Engines
 from training.monte_carlo import MonteCarloTrainer, Stats
-from training.runs import JOURNAL
+from training.run_places import JOURNAL
 from training.tables import say
 
 
@@ -81,7 +81,7 @@ def _config(folder: Path, first: dict[str, Any], finished: Sequence[int]) -> Tra
     """The config of the finished iterations; ``config.json`` is made anew if it cannot be read."""
     path = folder / "config.json"
     place = {"exp_name": folder.name, "experiments_dir": folder.parent}
-    changes = {**place, "start_iteration": min(finished), "num_iterations": max(finished) + 1}
+    changes = {**place, "start_iteration": min(finished), "num_iterations": max(finished) + 1, "patience": None}
     try:
         return TrainingConfig.from_json(path, **changes)
     except FileFormatError:

@@ -2,7 +2,7 @@
 
 experiments/<exp_name>/journal.sqlite                 what models said, and which iterations are finished
                       /budget.sqlite                  what was spent
-                      /config.json, summary.json, events.jsonl, policy.json, reward_curve.png
+                      /config.json, summary.json, events.jsonl, policy.json, best_policy.json, reward_curve.png
                       /iteration_<i>/episode_<j>/…    episodes to learn from
                       /iteration_<i>/gate/…           what decided about new policies
                       /iteration_<i>/learners/…       what learners remember after the iteration
@@ -14,17 +14,11 @@ is finished when the journal says so, and that is written last.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
-import os
-import re
-import shutil
-import socket
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Self, cast
 
 from textgrad_agents.errors import ConfigError, FileFormatError
 from textgrad_agents.files import read_json, remove_unfinished, write_json
@@ -32,25 +26,10 @@ from textgrad_agents.journal import Journal
 from textgrad_agents.loggers import FileLogger
 from textgrad_agents.policy import parse_policy_file, read_policy_file
 from textgrad_agents.validation import short
-from training.config import TrainingConfig, read_settings
+from training.config import TrainingConfig
 from training.policy_manager import PolicyManager, choose_policy_file
-
-LOCK, HOLDER = ".lock", ".holder.json"
-JOURNAL, ACCOUNT = "journal.sqlite", "budget.sqlite"
-OURS = re.compile(
-    r"iteration_\d+|config\.json|summary\.json|events\.jsonl|policy\.json|reward_curve\.png"
-    r"|(journal|budget)\.sqlite.*|adapters|evaluation_[0-9-]+"
-)
-"""What a run leaves in its folder; starting anew removes these and nothing else."""
-EVALUATION = re.compile(r"evaluation_[0-9-]+")
-"""What may stand in a folder before a run begins there."""
-
-
-class _Stored(NamedTuple):
-    """The config that a folder's run was started with."""
-
-    config: TrainingConfig
-    fingerprint: str
+from training.run_lock import HOLDER, LOCK, RunLock, now
+from training.run_places import JOURNAL, clear, free_names, numbered, stored_config, why_not
 
 
 class RunFolder:
@@ -67,7 +46,7 @@ class RunFolder:
     """
 
     def __init__(
-        self, path: Path, config: TrainingConfig, lock: _Lock, *, resumed: bool, fresh: bool, rebuilding: bool
+        self, path: Path, config: TrainingConfig, lock: RunLock, *, resumed: bool, fresh: bool, rebuilding: bool
     ) -> None:
         self.path = path
         self.config = config
@@ -108,16 +87,16 @@ class RunFolder:
     def _open(cls, config: TrainingConfig, overwrite: bool, rebuild: bool) -> Self:
         chosen = "exp_name" in config.model_fields_set
         taken: str | None = None
-        for name in _names(config.exp_name):
+        for name in free_names(config.exp_name):
             path = config.experiments_dir / name
             if path.is_symlink():
                 raise ConfigError(f"{path} is a link; runs are written into real folders: choose another --exp_name")
-            problem = None if overwrite else _problem(path, config)
+            problem = None if overwrite else why_not(path, config)
             if problem is None:
                 path.mkdir(parents=True, exist_ok=True)
-                lock = _Lock(path)
+                lock = RunLock(path)
                 try:
-                    problem = None if overwrite else _problem(path, config)
+                    problem = None if overwrite else why_not(path, config)
                     if problem is None:
                         return cls._begin(path, config, lock, overwrite, rebuild, taken)
                 except BaseException:
@@ -131,13 +110,13 @@ class RunFolder:
 
     @classmethod
     def _begin(
-        cls, path: Path, config: TrainingConfig, lock: _Lock, overwrite: bool, rebuild: bool, taken: str | None
+        cls, path: Path, config: TrainingConfig, lock: RunLock, overwrite: bool, rebuild: bool, taken: str | None
     ) -> Self:
         """Write the config into a folder that is ours and locked; `taken` says why it is not the one of the name."""
         mine = config.replaced(exp_name=path.name) if taken else config
         if overwrite:
-            _clear(path)
-        stored = _stored(path)
+            clear(path)
+        stored = stored_config(path)
         if stored is not None and numbered(path, "iteration") and not (path / JOURNAL).exists():
             raise ConfigError(
                 f"experiment {path.name} cannot go on: its journal {path / JOURNAL} is missing, and with it what models"
@@ -195,6 +174,11 @@ class RunFolder:
         """The policy file that the run writes, as its first start found out."""
         written = self.journal.fact("policies")["path"]
         return self.path / "policy.json" if written is None else Path(written)
+
+    @property
+    def best_policy(self) -> Path:
+        """The file of the best policies so far."""
+        return self.path / "best_policy.json"
 
     def _first_policies(self, agents: Sequence[str]) -> PolicyManager:
         """The policies that the run began with, in a file beside the one that it writes."""
@@ -298,117 +282,3 @@ class RunFolder:
             if path.is_symlink():
                 raise ConfigError(f"{path} is a link; runs are written into real folders: remove it")
         return path
-
-
-def finished_iterations(config: TrainingConfig) -> set[int]:
-    """The iterations that a run of this config has finished; none if there is no such run. Nothing is written.
-
-    Raises:
-        FileFormatError: the config or the journal of the run is damaged.
-    """
-    path = config.experiments_dir / config.exp_name
-    if _problem(path, config) or not (path / JOURNAL).exists():
-        return set()
-    journal = Journal(path / JOURNAL)
-    try:
-        return set(journal.finished())
-    finally:
-        journal.close()
-
-
-def now() -> str:
-    """This second in UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def numbered(folder: Path, kind: str) -> list[tuple[int, Path]]:
-    """The subfolders ``<kind>_<number>`` with their numbers, in order of the numbers."""
-    pattern = re.compile(rf"{kind}_(0|[1-9][0-9]{{0,8}})")
-    found = [(match, path) for path in _entries(folder) if (match := pattern.fullmatch(path.name)) and path.is_dir()]
-    return sorted((int(match[1]), path) for match, path in found)
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except FileNotFoundError:
-        return []
-
-
-def _names(name: str) -> Iterator[str]:
-    """The name, and those to try when it is taken."""
-    return itertools.chain([name], (f"{name}_{i}" for i in itertools.count(2)))
-
-
-def _stored(path: Path) -> _Stored | None:
-    """The config that the folder's run was started with, None if there is none."""
-    file = path / "config.json"
-    if not file.exists():
-        return None
-    try:
-        config = TrainingConfig.from_json(file)
-    except FileFormatError as error:
-        raise FileFormatError(f"{error}; or start the experiment anew with --overwrite") from None
-    fingerprint = read_settings(file).get("fingerprint")
-    return _Stored(config, fingerprint if isinstance(fingerprint, str) else config.fingerprint())
-
-
-def _problem(path: Path, config: TrainingConfig) -> str | None:
-    """Why a run cannot use a folder, or None if it is empty or the run's own."""
-    stored = _stored(path)
-    if stored is None:
-        names = sorted(entry.name for entry in _entries(path))
-        others = [name for name in names if not name.startswith(".") and not EVALUATION.fullmatch(name)]
-        return f"{path} holds {short(others[0])} and no config.json, so it is not of this run" if others else None
-    if stored.fingerprint == config.fingerprint():
-        return None
-    differences = [
-        f"{field} is {short(there)} there and {short(here)} here"
-        for field, here, there in config.differences(stored.config)
-    ]
-    changed = ", ".join(differences) or "a model's file, or config.json itself, was changed since it began"
-    return f"experiment {path.name} exists with other settings: {changed}"
-
-
-class _Lock:
-    """Keeps other writers out of a folder, and leaves a note for them who holds it. A dead holder's lock is free.
-
-    Raises:
-        ConfigError: another process, or another run of this one, holds the folder.
-    """
-
-    def __init__(self, path: Path) -> None:
-        from filelock import FileLock, Timeout
-
-        self._note = path / HOLDER
-        self._lock = FileLock(path / LOCK, timeout=0)
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise ConfigError(
-                f"experiment {path.name} is in use by {self._holder()}; wait for it, or choose another --exp_name"
-            ) from None
-        write_json(self._note, {"pid": os.getpid(), "host": socket.gethostname(), "since": now()})
-
-    def release(self) -> None:
-        """Let others write."""
-        with contextlib.suppress(OSError):
-            self._note.unlink()
-        self._lock.release()
-
-    def _holder(self) -> str:
-        try:
-            holder = read_json(self._note, what="note of who writes")
-            return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-        except (FileFormatError, KeyError, TypeError):
-            return "another process"
-
-
-def _clear(path: Path) -> None:
-    """Remove what an earlier run left, the config first: without it, nothing else is taken for finished."""
-    found = [entry for entry in _entries(path) if OURS.fullmatch(entry.name)]
-    for entry in sorted(found, key=lambda one: (one.name != "config.json", one.name)):
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()

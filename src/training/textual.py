@@ -1,70 +1,30 @@
-"""TextualLearner: policies learn from recorded episodes in words.
+"""TextualLearner: policies learn from judged episodes in words.
 
-Replay the episodes into a graph, let the critic write gradients, let the optimizer propose new policies, and keep the
-proposal if the acceptance gate finds it better.
+The credits in the record become gradients of the policies, the optimizer proposes new policies, and a proposal is kept
+if the acceptance gate finds it better.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from textgrad_agents.errors import FileFormatError
 from textgrad_agents.files import read_json, write_json
 from textgrad_agents.interfaces import Engine, UpdateReport
 from textgrad_agents.optim.descent import TextualGradientDescent
 from textgrad_agents.optim.proposals import Outcome, Proposal
-from textgrad_agents.trajectory import Credit, Episode
+from textgrad_agents.trajectory import Episode
 from textgrad_agents.variables.gradient import Gradient
 from textgrad_agents.variables.graph import abackward
 from textgrad_agents.variables.variable import Variable
-from training.digest import digest
-from training.paradigms import ParadigmEvaluator
-from training.replay import Evaluation, Replay, join
-
-Policies = dict[str, str]
+from training.acceptance import Decision, Gate, GateScope, Policies, decide
+from training.replay import Replay, join
+from training.summarising import Summaries, summarise
 
 MAX_BYTES = 100_000_000
 _WAY_OUT = "`textgrad-agents rebuild` makes it anew from the journal"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a gate decided.
-
-    Attributes:
-        accepted: True if the candidate replaces the incumbent.
-        reason: why, in one sentence.
-        score: mean return of the team that the gate kept, None if it was not played.
-        episodes: episodes played for the decision.
-    """
-
-    accepted: bool
-    reason: str
-    score: float | None = None
-    episodes: int = 0
-
-
-class Gate(Protocol):
-    """Decides whether a proposal is kept."""
-
-    async def judge(self, incumbent: Mapping[str, str], candidate: Mapping[str, str], iteration: int) -> Verdict:
-        """Compare two teams."""
-        ...
-
-    def state(self) -> list[Any]:
-        """What later decisions depend on, as JSON-like values."""
-        ...
-
-    def restore(self, state: list[Any]) -> None:
-        """Go on from what `state` gave.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is no such state.
-        """
-        ...
 
 
 class TextualLearner:
@@ -72,13 +32,14 @@ class TextualLearner:
 
     Args:
         policies: policy text of each agent; read the present ones from `policies`.
-        evaluator: the paradigm.
-        critic: engine of the critic.
         optimizer: engine of the optimizer.
         gate: decides about proposals.
-        roles: role of each agent; evidence is pooled over the agents of a role.
+        gate_scope: whether it decides about all proposals together or about each agent's.
+        critic_name: who judged, for the gradients.
+        summarizer: engine that merges what several episodes say of an agent; None leaves the pieces as they are.
+        gradient_memory: the optimizer sees the feedback of so many earlier updates again.
         seed: root of the seeds of all calls.
-        report: told of every evaluation as it comes in.
+        report: told of every decision of the gate.
 
     Attributes:
         optimizer: rewrites the policies.
@@ -89,25 +50,27 @@ class TextualLearner:
     def __init__(
         self,
         policies: Mapping[str, str],
-        evaluator: ParadigmEvaluator,
-        critic: Engine,
         optimizer: Engine,
         gate: Gate,
         *,
-        roles: Mapping[str, str],
+        gate_scope: GateScope = "joint",
+        critic_name: str = "critic",
+        summarizer: Engine | None = None,
+        gradient_memory: int = 0,
         seed: int = 0,
-        report: Callable[[Evaluation], None] | None = None,
+        report: Callable[[Decision], None] | None = None,
     ) -> None:
         self._parameters: dict[str, Variable[str]] = {
             agent: Variable(text, role_description=f"policy of {agent}", name=agent) for agent, text in policies.items()
         }
-        self._evaluator = evaluator
-        self._critic = critic
         self._gate = gate
-        self._roles = dict(roles)
-        self._seed = seed
+        self._gate_scope: GateScope = gate_scope
+        self._critic_name = critic_name
+        self._summarizer = summarizer
         self._report = report
-        self.optimizer = TextualGradientDescent(self._parameters.values(), engine=optimizer, seed=seed)
+        self.optimizer = TextualGradientDescent(
+            self._parameters.values(), engine=optimizer, gradient_memory=gradient_memory, seed=seed
+        )
 
     @property
     def policies(self) -> Policies:
@@ -122,32 +85,38 @@ class TextualLearner:
                 parameter.reset_gradients()
 
     async def update(self, episodes: Sequence[Episode]) -> UpdateReport:
-        """One round: critic, optimizer, gate. Episodes that failed teach nothing and are counted.
+        """One round: gradients, proposals, gate. Episodes that failed teach nothing and are counted.
 
         Feedback is about the policies that acted: it stays, and more is added to it, until they are replaced.
         """
         sound = [episode for episode in episodes if episode.error is None and episode.cycles]
-        evaluations: list[Evaluation] = []
         if sound:
-            await abackward(self._loss(sound, evaluations))
-        incumbent = self.policies
-        proposals = await self.optimizer.propose()
-        candidate = incumbent | {one.name: str(one.new) for one in proposals if one.outcome is Outcome.PROPOSED}
-        if candidate == incumbent:
-            verdict = Verdict(False, _nothing_new(proposals))
-        else:
-            verdict = await self._gate.judge(incumbent, candidate, episodes[0].iteration)
-        if verdict.accepted:
-            self.optimizer.apply(proposals)
-            self.optimizer.zero_grad()
-        else:
-            self.optimizer.reject(proposals, verdict.reason)
-        return self._describe(episodes, sound, evaluations, proposals, verdict)
+            replays = [Replay(episode, self._critic_name)(**self._parameters) for episode in sound]
+            await abackward(join(replays))
+        summaries = Summaries()
+        if self._summarizer is not None:
+            summaries = await summarise([*self._parameters.values()], self._summarizer)
+        proposals, decisions = await decide(
+            self._gate,
+            self._gate_scope,
+            self.policies,
+            await self.optimizer.propose(),
+            episodes[0].iteration,
+            self._report,
+        )
+        self.optimizer.apply(proposals)
+        for decision in decisions:
+            if decision.verdict.accepted:
+                self._forget(decision.agents)
+        return self._describe(len(episodes) - len(sound), len(episodes), proposals, decisions, summaries)
 
     def save(self, folder: Path) -> None:
         """Write policies, the feedback on them, past attempts and the gate's evidence to `folder`/textual.json."""
         feedback = {
-            agent: [{"text": one.text, "origin": one.origin, "used_as": one.used_as} for one in parameter.gradients]
+            agent: [
+                {"text": one.text, "origin": one.origin, "used_as": one.used_as, "weight": one.weight}
+                for one in parameter.gradients
+            ]
             for agent, parameter in self._parameters.items()
         }
         state = {
@@ -182,90 +151,62 @@ class TextualLearner:
         for agent, gradients in feedback.items():
             self._parameters[agent].set_gradients(gradients)
 
-    def _digest(self, episode: Episode) -> str:
-        return digest(episode, roles=self._roles)
-
-    def _loss(self, episodes: Sequence[Episode], evaluations: list[Evaluation]) -> Variable[Any]:
-        def report(evaluation: Evaluation) -> None:
-            evaluations.append(evaluation)
-            if self._report is not None:
-                self._report(evaluation)
-
-        return join(
-            [
-                Replay(
-                    episode,
-                    self._digest,
-                    self._evaluator,
-                    self._critic,
-                    seed=self._seed,
-                    report=report,
-                )(**self._parameters)
-                for episode in episodes
-            ]
-        )
+    def _forget(self, agents: Sequence[str]) -> None:
+        """Drop the feedback that an accepted candidate answers; jointly it is all, because the team is another."""
+        for agent, parameter in self._parameters.items():
+            if self._gate_scope == "joint" or agent in agents:
+                parameter.reset_gradients()
 
     def _describe(
         self,
-        episodes: Sequence[Episode],
-        sound: Sequence[Episode],
-        evaluations: list[Evaluation],
+        failed: int,
+        episodes: int,
         proposals: Sequence[Proposal],
-        verdict: Verdict,
+        decisions: Sequence[Decision],
+        summaries: Summaries,
     ) -> UpdateReport:
-        evaluations.sort(key=lambda one: (one.episode_id, self._order(one.question.label)))
-        credits: dict[int, tuple[Credit, ...]] = {}
-        for evaluation in evaluations:
-            known = credits.get(evaluation.episode_id, ())
-            credits[evaluation.episode_id] = known + evaluation.reading.credits
-        unread = sum(len(one.reading.missing) for one in evaluations)
-        failed = sum(proposal.outcome in (Outcome.UNREADABLE, Outcome.REJECTED) for proposal in proposals)
-        notes = [verdict.reason]
-        if len(sound) < len(episodes):
-            notes.append(f"{len(episodes) - len(sound)} of {len(episodes)} episodes failed and were left out")
-        if unread:
-            notes.append(f"the critic said nothing usable of an agent {unread} times")
+        verdicts = [one.verdict for one in decisions]
+        unusable = _count_unusable(proposals, decisions)
+        notes = [_outcome(proposals, decisions)]
         if failed:
-            notes.append(f"{failed} of {len(proposals)} proposals could not be used")
+            notes.append(f"{failed} of {episodes} episodes failed and were left out")
+        if unusable:
+            notes.append(f"{unusable} of {len(proposals)} proposals could not be used")
+        if summaries.refused:
+            notes.append("the critic's model does not summarise: the feedback stays as it was said")
+        scores = [one.score for one in verdicts if one.score is not None]
+        gains = [one.gain for one in verdicts if one.accepted and one.gain is not None]
         return UpdateReport(
             learner=self.name,
-            changed=verdict.accepted,
+            changed=any(one.accepted for one in verdicts),
             metrics={
-                **({} if verdict.score is None else {"score": verdict.score}),
-                "critic_calls": len(evaluations),
+                **({"score": scores[-1]} if scores else {}),
+                **({"gain": sum(gains)} if gains else {}),
                 "proposals": len(proposals),
-                "gate_episodes": verdict.episodes,
-                "missing_credit": unread,
-                "unusable_proposals": failed,
+                "decisions": len(decisions),
+                "gate_episodes": sum(one.episodes for one in verdicts),
+                "failed_gate_episodes": sum(one.failed for one in verdicts),
+                "unusable_proposals": unusable,
+                "summaries": summaries.made,
             },
             notes=tuple(notes),
-            credits=credits,
-            files={"textgrad_evaluations.txt": self._transcript(len(episodes), evaluations, episodes[0].iteration)},
         )
 
-    def _order(self, label: str) -> int:
-        agents = self._evaluator.agents
-        return agents.index(label) if label in agents else 0
 
-    def _transcript(self, episodes: int, evaluations: Sequence[Evaluation], iteration: int) -> str:
-        """The questions and replies of one update as a text to read."""
-        bar = "=" * 80
-        blocks = [
-            f"{bar}\nTextGrad evaluations\nIteration: {iteration}\nParadigm: {self._evaluator.paradigm}\n"
-            f"Agents: {len(self._evaluator.agents)}\nEpisodes evaluated: {episodes}\n{bar}"
-        ]
-        for number, one in enumerate(evaluations, start=1):
-            prompt = "\n\n".join(message.text for message in one.question.messages)
-            reply = one.reply if one.error is None else f"(no reply: {one.error})"
-            blocks.append(
-                f"[{number}] Episode {one.episode_id} – {one.question.label}\n{'-' * 80}\nPROMPT\n{prompt}\n"
-                f"{'-' * 80}\nREPLY\n{reply}"
-            )
-        blocks.append(f"{bar}\nSummary\nEvaluations: {len(evaluations)}\n{bar}")
-        return "\n\n".join(blocks) + "\n"
+def _count_unusable(proposals: Sequence[Proposal], decisions: Sequence[Decision]) -> int:
+    """Proposals that no gate was asked about, because there was no usable value."""
+    tried = {agent for one in decisions for agent in one.agents}
+    return sum(one.outcome in (Outcome.UNREADABLE, Outcome.REJECTED) and one.name not in tried for one in proposals)
 
 
-def _nothing_new(proposals: Sequence[Proposal]) -> str:
-    if any(proposal.outcome is Outcome.UNCHANGED for proposal in proposals):
+def _outcome(proposals: Sequence[Proposal], decisions: Sequence[Decision]) -> str:
+    """What became of the proposals, in one sentence."""
+    if len(decisions) == 1:
+        return decisions[0].verdict.reason
+    if decisions:
+        taken = [agent for one in decisions if one.verdict.accepted for agent in one.agents]
+        kept = f"kept the present policies of the other {len(decisions) - len(taken)} with a proposal"
+        return f"accepted for {', '.join(taken)}; {kept}" if taken else f"kept all {len(decisions)} present policies"
+    if any(one.outcome is Outcome.UNCHANGED for one in proposals):
         return "the optimizer proposed no change"
     return "there was no usable proposal"

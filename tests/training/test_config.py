@@ -63,11 +63,20 @@ def test_defaults() -> None:
         "llm_config": None,
         "episode_llm_config": None,
         "textgrad_llm_config": None,
+        "critic_llm_config": None,
+        "optimizer_llm_config": None,
         "exploration": 0.15,
         "decision_interval": 1,
+        "mini_batch_size": None,
+        "credit_summary": False,
+        "gradient_memory": 0,
         "gate": "sequential",
+        "gate_scope": "joint",
         "gate_episodes": 12,
         "alpha": 0.05,
+        "patience": None,
+        "min_delta": 0.0,
+        "restore_best": False,
         "concurrency": 64,
         "num_workers": 1,
         "save_gif": True,
@@ -296,6 +305,14 @@ def test_roles_fall_back_to_the_common_model() -> None:
     config = TrainingConfig(llm_config=MODEL, textgrad_llm_config="gpt-4o")
     assert config.get_episode_llm_config().name == "mine"
     assert config.get_textgrad_llm_config().name == "gpt-4o"
+    assert config.get_critic_llm_config().name == config.get_optimizer_llm_config().name == "gpt-4o"
+    apart = config.replaced(critic_llm_config="gpt-4o-mini", optimizer_llm_config=MODEL)
+    assert {role: model.name for role, model in apart.models.items()} == {
+        "actor": "mine",
+        "critic": "gpt-4o-mini",
+        "optimizer": "mine",
+    }
+    assert apart.fingerprint() != config.fingerprint()
     assert config.get_model_display_name() == "mine (m via http://localhost:8000/v1)"
     assert "gpt-4o-mini" in TrainingConfig.list_available_models()
 

@@ -66,7 +66,8 @@ class Run:
         }
         config = files["experiments/run/config.json"]
         files["experiments/run/config.json"] = config.replace(str(self.folder).encode(), b"FOLDER")
-        files["policy.json"] = re.sub(rb'"timestamp": "[^"]*"', b"", files["policy.json"])
+        for name in ("policy.json", "experiments/run/best_policy.json"):
+            files[name] = re.sub(rb'"timestamp": "[^"]*"', b"", files[name])
         return files
 
     def timestamps(self):
@@ -141,7 +142,7 @@ def test_the_run_tries_all_that_matters(whole):
     assert [row["accepted"] for row in rows] == [False, False, True]
     assert all(row["by_role"]["actor"]["calls"] for row in rows)
     assert sum(row["cost_usd"] for row in rows) > 0
-    states = [json.loads((run.tree / f"iteration_{i}/learners/textual.json").read_text()) for i in range(3)]
+    states = [json.loads((run.tree / f"iteration_{i}/learners/textual/textual.json").read_text()) for i in range(3)]
     assert [len(state["optimizer"]["history"][0]["attempts"]) for state in states] == [1, 2, 2]
     assert [len(state["gate"]) for state in states] == [1, 2, 3]
     assert len(run.paid()) == len(set(run.paid())) == len(run.recorded())

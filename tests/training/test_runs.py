@@ -19,7 +19,8 @@ from textgrad_agents.errors import ConfigError, FileFormatError
 from textgrad_agents.events import Event, read_events
 from textgrad_agents.files import write_json
 from training.config import TrainingConfig
-from training.runs import RunFolder, numbered
+from training.run_places import numbered
+from training.runs import RunFolder
 
 
 @pytest.fixture(autouse=True)

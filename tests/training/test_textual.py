@@ -9,17 +9,19 @@ import pytest
 from envs.lamps import LampsEnvironment
 from textgrad_agents.engines import Meter, Metered, ScriptedEngine
 from textgrad_agents.errors import EngineAccessError, EngineReplyError, FileFormatError
+from training.acceptance import Verdict
 from training.acting import LanguageTeam
 from training.gate import AlwaysAccept, PairedGate
+from training.judging import EpisodeCritic
 from training.paradigms import ParadigmEvaluator
 from training.rollout import rollout
-from training.textual import TextualLearner, Verdict
+from training.textual import TextualLearner
 
 
 class Team:
-    """K recorded episodes of N keepers, and a learner over scripted engines."""
+    """K recorded episodes of N keepers, a critic and a learner over scripted engines."""
 
-    def __init__(self, paradigm, keepers=3, episodes=4, gate=None, critic=None, optimizer=None):
+    def __init__(self, paradigm, keepers=3, episodes=4, gate=None, critic=None, optimizer=None, **options):
         self.environment = LampsEnvironment(num_agents=keepers, max_cycles=3)
         self.agents = self.environment.agents
         self.policies = {agent: f"Old policy of {agent}." for agent in self.agents}
@@ -30,13 +32,16 @@ class Team:
         self.meter = Meter()
         self.critic = ScriptedEngine(critic or self.judge)
         self.optimizer = ScriptedEngine(optimizer or self.rewrite)
+        evaluator = ParadigmEvaluator(paradigm, agents=self.agents, environment="lamps", rules=self.environment.rules)
+        critic = Metered(self.critic, self.meter)
+        self.episode_critic = EpisodeCritic(evaluator, critic, roles=dict.fromkeys(self.agents, "keeper"))
+        summarizer = critic if options.pop("summary", False) else None
         self.learner = TextualLearner(
             self.policies,
-            ParadigmEvaluator(paradigm, agents=self.agents, environment="lamps", rules=self.environment.rules),
-            Metered(self.critic, self.meter),
             Metered(self.optimizer, self.meter),
             gate or AlwaysAccept(),
-            roles=dict.fromkeys(self.agents, "keeper"),
+            summarizer=summarizer,
+            **options,
         )
 
     def judge(self, messages, options):
@@ -52,7 +57,14 @@ class Team:
         return f"Better:\n<{tag}>\nNew {json_block(messages)['role']}.\n</{tag}>"
 
     def update(self):
-        return asyncio.run(self.learner.update(self.episodes))
+        """Judge and learn; gives the learner's report and keeps the critic's."""
+
+        async def judge_and_learn():
+            judgement = await self.episode_critic.judge(self.episodes)
+            self.judged = judgement.report
+            return await self.learner.update(judgement.episodes)
+
+        return asyncio.run(judge_and_learn())
 
 
 def json_block(messages):
@@ -100,7 +112,7 @@ def test_questions_of_all_episodes_are_asked_at_the_same_time():
             under_way -= 1
             return await super().generate(messages, options)
 
-    team.learner._critic = Slow(team.judge)
+    team.episode_critic._engine = Slow(team.judge)
     team.update()
     assert most == 12
 
@@ -166,12 +178,12 @@ def test_an_agent_that_the_critic_is_silent_about_keeps_its_policy():
         return json.dumps({"keeper_1": {"score": 1, "feedback": "good"}})
 
     team = Team("central_credit", critic=judge)
-    report = team.update()
+    team.update()
     assert len(team.optimizer.calls) == 1
     assert team.learner.policies["keeper_0"] == "Old policy of keeper_0."
     assert team.learner.policies["keeper_1"] == "New policy of keeper_1."
-    assert report.metrics["missing_credit"] == 4 * 2
-    assert "nothing usable of an agent 8 times" in " ".join(report.notes)
+    assert team.judged.metrics["missing_credit"] == 4 * 2
+    assert "nothing usable of an agent 8 times" in " ".join(team.judged.notes)
 
 
 def test_a_critic_that_fails_teaches_nothing_and_ends_nothing():
@@ -182,7 +194,7 @@ def test_a_critic_that_fails_teaches_nothing_and_ends_nothing():
     report = team.update()
     assert not report.changed
     assert not team.optimizer.calls
-    assert "(no reply: the reply is empty)" in report.files["textgrad_evaluations.txt"]
+    assert "(no reply: the reply is empty)" in team.judged.files["textgrad_evaluations.txt"]
 
 
 def test_a_refused_key_ends_the_update():
@@ -203,7 +215,9 @@ def test_unusable_proposals_are_counted_and_change_nothing():
 
 
 def test_credit_goes_into_the_record_of_its_episode():
-    report = Team("central_credit", keepers=2, episodes=2).update()
+    team = Team("central_credit", keepers=2, episodes=2)
+    team.update()
+    report = team.judged
     assert set(report.credits) == {0, 1}
     assert [(one.agent, one.score, one.source) for one in report.credits[1]] == [
         ("keeper_0", 0.1, "scripted"),
@@ -212,7 +226,9 @@ def test_credit_goes_into_the_record_of_its_episode():
 
 
 def test_the_transcript_holds_questions_and_replies():
-    text = Team("central_credit", keepers=2, episodes=2).update().files["textgrad_evaluations.txt"]
+    team = Team("central_credit", keepers=2, episodes=2)
+    team.update()
+    text = team.judged.files["textgrad_evaluations.txt"]
     assert "[2] Episode 1 – Credit Assignment" in text
     assert text.count("PROMPT\n") == text.count("REPLY\n") == 2
     assert "Evaluations: 2" in text
