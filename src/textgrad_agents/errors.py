@@ -16,6 +16,7 @@
     ├── ProposalError (ValueError)          an optimizer's reply holds no usable new value
     ├── MalformedMessageError (ValueError)  a model's message is not of the form that was asked for
     ├── ToolCallError (ValueError)          a model called a tool in a way it cannot be called
+    ├── LearnerError (RuntimeError)         a learner cannot go on from where it is
     └── EnvError (RuntimeError)             an environment broke its contract
         └── StartError (TypeError)          what starts a functional environment returned something else
 
@@ -109,6 +110,10 @@ class MalformedMessageError(TextgradAgentsError, ValueError):
 
 class ToolCallError(TextgradAgentsError, ValueError):
     """A model called a tool in a way it cannot be called: unknown name, missing, unknown or wrongly typed arguments."""
+
+
+class LearnerError(TextgradAgentsError, RuntimeError):
+    """A learner cannot go on: what it computes is no longer a number, update after update."""
 
 
 class EnvError(TextgradAgentsError, RuntimeError):

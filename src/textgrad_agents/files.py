@@ -30,7 +30,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def remove_unfinished(folder: Path, name: str = "*") -> None:
@@ -113,7 +113,7 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename last through a power failure, where the system can (a folder cannot be opened on Windows)."""
     if os.name != "posix":
         return
