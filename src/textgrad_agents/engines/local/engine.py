@@ -16,7 +16,7 @@ import torch
 
 from textgrad_agents.engines.local.model import LocalModel
 from textgrad_agents.engines.local.sampling import Request, Sample, sample
-from textgrad_agents.engines.local.template import ChatTemplate, Prompt
+from textgrad_agents.engines.local.template import Prompt
 from textgrad_agents.errors import ConfigError, EngineError, EngineRefusal
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, Adapter, GenerateOptions
 from textgrad_agents.messages import Completion, Message, Sampling, TokenTrace, Usage
@@ -74,7 +74,6 @@ class LocalEngine:
             model.adapter(adapter)
         self.model = model
         self.adapter = adapter
-        self._template = ChatTemplate(model.tokenizer, name=model.name)
         self._max_batch, self._max_tokens, self._temperature = max_batch, max_tokens, temperature
         self._lock = threading.Lock()
         self._waiting: list[_Call] = []
@@ -124,7 +123,7 @@ class LocalEngine:
             raise EngineRefusal(
                 f"a local model takes no {', '.join(unknown)}; extra may hold {', '.join(sorted(_EXTRA))}"
             )
-        prompt = self._template.prompt(messages)
+        prompt = self.model.template.prompt(messages)
         temperature = self._temperature if options.temperature is None else options.temperature
         sampling = Sampling(
             temperature=temperature,
@@ -181,7 +180,7 @@ class LocalEngine:
             with self.model.use(weights.adapter):  # from here on the weights stay what they are
                 adapter = self._adapter_of(weights)
                 requests = [call.request for call in batch]
-                samples = sample(self.model, self._template, requests, weights.adapter)
+                samples = sample(self.model, requests, weights.adapter)
         except torch.OutOfMemoryError:
             raise EngineError(
                 f"a batch of {len(batch)} calls does not fit into the memory of {self.model.device}; "
@@ -218,12 +217,12 @@ class LocalEngine:
     def _completion(self, call: _Call, done: Sample, adapter: Adapter | None) -> Completion:
         by_token = isinstance(done.stopped_by, int)
         said = done.ids[:-1] if by_token else done.ids
-        text = self._template.decode(said, special=False)
+        text = self.model.template.decode(said, special=False)
         if isinstance(done.stopped_by, str):
             text = text[: text.index(done.stopped_by)]
         else:
-            stop = self._template.decode(done.ids[-1:]) if by_token else ""
-            self._template.remember(call.prompt, done.ids, text, stop)
+            stop = self.model.template.decode(done.ids[-1:]) if by_token else ""
+            self.model.template.remember(call.prompt, done.ids, text, stop)
         trace = TokenTrace(
             prompt_ids=np.array(call.prompt.ids, np.int32),
             action_ids=np.array(done.ids, np.int32),

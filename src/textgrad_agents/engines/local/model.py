@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from textgrad_agents.engines.local import adapters
 from textgrad_agents.engines.local.hashing import adapter_hash, base_hash
 from textgrad_agents.engines.local.loading import load_module, load_tokenizer, pick_device, pick_dtype
+from textgrad_agents.engines.local.template import ChatTemplate
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.interfaces import Adapter
 
@@ -32,7 +33,8 @@ class LocalModel:
 
     Attributes:
         module: the torch module; a `peft.PeftModel` once there is an adapter.
-        tokenizer: its tokenizer, with a chat template.
+        tokenizer: its tokenizer.
+        template: renders and tokenizes conversations.
         name: its name, as a user would write it.
         base_hash: hash of the base weights, the same in every number format.
         device: where it runs.
@@ -42,6 +44,7 @@ class LocalModel:
     def __init__(self, module: torch.nn.Module, tokenizer: Any, *, name: str) -> None:
         self.module: Any = module.eval().requires_grad_(False)
         self.tokenizer = tokenizer
+        self.template = ChatTemplate(tokenizer, name=name)
         self.name = name
         self.base_hash = base_hash(module)
         parameter = next(module.parameters())

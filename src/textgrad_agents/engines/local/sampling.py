@@ -57,9 +57,7 @@ class Sample:
 
 
 @torch.no_grad()
-def sample(
-    model: LocalModel, template: ChatTemplate, requests: Sequence[Request], adapter: str | None = None
-) -> list[Sample]:
+def sample(model: LocalModel, requests: Sequence[Request], adapter: str | None = None) -> list[Sample]:
     """One reply per request, in one batch."""
     samples = [Sample() for _ in requests]
     rows = torch.arange(len(requests))  # the requests that are still under way
@@ -86,7 +84,7 @@ def sample(
             for place, (row, token, logprob) in enumerate(
                 zip(rows.tolist(), tokens.tolist(), logprobs.tolist(), strict=True)
             ):
-                _append(samples[row], requests[row], token, logprob, stops, template)
+                _append(samples[row], requests[row], token, logprob, stops, model.template)
                 if samples[row].stopped_by is None and len(samples[row].ids) < requests[row].max_tokens:
                     going.append(place)
             if not going:

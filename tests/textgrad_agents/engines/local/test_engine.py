@@ -167,11 +167,11 @@ def test_a_conversation_goes_on_with_the_tokens_that_were_sampled(engine: LocalE
 def test_tokens_are_carried_even_where_tokenizing_the_text_would_give_others() -> None:
     engine = LocalEngine(tiny_model())
     first = one(engine, max_tokens=8)
-    known = next(iter(engine._template._known.values()))  # pyright: ignore[reportPrivateUsage]
+    memory = engine.model.template._known
+    known = next(iter(memory.values()))
     other = (*known.ids[:-1], 77)  # stands for another way to write the same text in tokens
-    engine._template._known = type(engine._template._known)(  # pyright: ignore[reportPrivateUsage]
-        {key: known._replace(ids=other) for key in engine._template._known}  # pyright: ignore[reportPrivateUsage]
-    )
+    for key in memory:
+        memory[key] = known._replace(ids=other)
     again = ask(engine, ([user("Say something."), assistant(first.text), user("More.")], SHORT))[0]
     assert trace_of(again).prompt_ids[: len(other)].tolist() == list(other)
 
