@@ -224,5 +224,6 @@ def test_a_thousand_calls_over_a_bad_network(faults: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_ten_thousand_calls_over_a_bad_network(faults: Any) -> None:
     many_calls(faults, 10_000, seed=12)

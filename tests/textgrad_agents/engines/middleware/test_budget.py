@@ -120,6 +120,7 @@ def test_no_run_spends_more_and_each_can_spend_nearly_all() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_no_run_of_a_thousand_spends_more() -> None:
     for seed in range(1000, 2000):
         run_once(seed)
