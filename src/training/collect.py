@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
@@ -15,6 +16,8 @@ from textgrad_agents.trajectory import Episode
 from training.acting import LanguageTeam, Rule, RuleTeam, Team
 from training.rollout import Keeper
 from training.workers import Crew, Job, portable
+
+logger = logging.getLogger(__name__)
 
 Branch = Literal["train", "gate", "evaluate"]
 
@@ -124,7 +127,7 @@ class Collector:
         return [episode for episode in played if episode is not None]
 
     def close(self) -> list[str]:
-        """Close the environments and let the workers go; returns what went wrong."""
+        """Close the environments and let the workers go; returns what went wrong, and logs it as a warning."""
         if self._crew is not None:
             self._crew.close()
         for idle in (self._idle, self._idle_yardsticks):
@@ -152,6 +155,7 @@ class Collector:
     def _put_away(self, environment: MultiAgentEnvironment) -> None:
         problem = close(environment)
         if problem is not None:
+            logger.warning("%s", problem)
             self._problems.append(problem)
 
     def _pool_of_yardsticks(self) -> list[MultiAgentEnvironment]:

@@ -108,7 +108,7 @@ class _Reader:
                 timestep=time,
                 observation=observation,
                 messages=self._prompt(entry.observation_to_gpt, observation),
-                reply=entry.gpt_query_response or "",
+                reply=self._text(entry.gpt_query_response or ""),
                 action=entry.action,
                 action_name=entry.action_name,
                 finish=finish[i],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.messages import Message
@@ -12,6 +13,8 @@ from textgrad_agents.trajectory import Credit, Cycle, Episode, Step
 from training.export.schema import SCHEMA_VERSION, UsageColumns
 
 AgentType = Literal["llm", "rule"]
+
+_SHORT = 24  # characters of a reply that is not worth a reference
 
 _T = TypeVar("_T")
 
@@ -24,9 +27,14 @@ def encode(episode: Episode, *, agent_type: AgentType | None = None, gif_path: s
     """
     lines = _Lines()
     prompts = _Prompts(lines)
+    said = Counter(step.reply for step in episode.steps())
+
+    def reply(text: str) -> object:
+        return lines.of(text) if len(text) > _SHORT and said[text] > 1 else text
+
     rewards = _common_rewards(episode)
     return {
-        **_head(episode, lines.of, prompts.reference, agent_type, gif_path),
+        **_head(episode, _Forms(lines.of, prompts.reference, reply), agent_type, gif_path),
         "schema_version": SCHEMA_VERSION,
         "traces": any(step.trace is not None for step in episode.steps()),
         "rewards": None if rewards == [cycle.reward for cycle in episode.cycles] else rewards,
@@ -48,17 +56,19 @@ def episode_to_dict(
     Raises:
         ConfigError: the episode's cycles and decisions do not fit together.
     """
-    return _head(episode, str, _prompt_text, agent_type, None if gif_path is None else str(gif_path))
+    return _head(episode, _Forms(str, _prompt_text, str), agent_type, None if gif_path is None else str(gif_path))
 
 
-def _head(
-    episode: Episode,
-    text: Callable[[str], object],
-    prompt: Callable[[Step], str],
-    agent_type: AgentType | None,
-    gif_path: str | None,
-) -> dict[str, Any]:
-    """What is in the file and in the plain dict; they differ in how observations and prompts are written."""
+class _Forms(NamedTuple):
+    """How the texts of a decision are written."""
+
+    observation: Callable[[str], object]
+    prompt: Callable[[Step], str]
+    reply: Callable[[str], object]
+
+
+def _head(episode: Episode, forms: _Forms, agent_type: AgentType | None, gif_path: str | None) -> dict[str, Any]:
+    """What is in the file and in the plain dict; they differ in the forms of their texts."""
     asked = sum(bool(step.messages) for step in episode.steps())
     usage = episode.usage
     return {
@@ -69,7 +79,7 @@ def _head(
         "max_cycles": episode.environment.get("max_cycles", episode.length),
         "agent_type": agent_type or ("llm" if asked else "rule"),
         "action_mode": episode.environment.get("action_mode", "discrete"),
-        "transitions": _transitions(episode, text, prompt),
+        "transitions": _transitions(episode, forms),
         "gif_path": gif_path,
         "token_stats": {
             "total_gpt_queries": asked,
@@ -85,9 +95,7 @@ def _head(
     }
 
 
-def _transitions(
-    episode: Episode, text: Callable[[str], object], prompt: Callable[[Step], str]
-) -> list[dict[str, Any]]:
+def _transitions(episode: Episode, forms: _Forms) -> list[dict[str, Any]]:
     decisions = _decisions(episode)
     transitions: list[dict[str, Any]] = []
     total = 0.0
@@ -101,7 +109,7 @@ def _transitions(
             {
                 "timestep": cycle.timestep,
                 "global_state": {"text": cycle.text, **cycle.state},
-                "agents": {step.agent: _entry(step, text, prompt) for step in decisions[cycle.timestep]},
+                "agents": {step.agent: _entry(step, forms) for step in decisions[cycle.timestep]},
                 "instant_reward": cycle.reward,
                 "cumulative_reward": total,
                 "done": cycle.done,
@@ -130,13 +138,13 @@ def _decisions(episode: Episode) -> dict[int, list[Step]]:
     return by_time
 
 
-def _entry(step: Step, text: Callable[[str], object], prompt: Callable[[Step], str]) -> dict[str, Any]:
+def _entry(step: Step, forms: _Forms) -> dict[str, Any]:
     return {
         "action": step.action,
         "action_name": step.action_name,
-        "local_observation": text(step.observation) if step.observation else "",
-        "observation_to_gpt": prompt(step) if step.messages else "",
-        "gpt_query_response": step.reply,
+        "local_observation": forms.observation(step.observation) if step.observation else "",
+        "observation_to_gpt": forms.prompt(step) if step.messages else "",
+        "gpt_query_response": forms.reply(step.reply),
     }
 
 

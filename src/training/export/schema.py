@@ -2,7 +2,8 @@
 
 What repeats is said once:
 
-- `lines` holds every line of the observations and system prompts; such a text is a list of numbers of lines.
+- `lines` holds every line of the observations and system prompts, and of long replies that were given more than once;
+  such a text is a list of numbers of lines.
 - `messages` holds what was sent, with a gap where the agent's observation stood; `prompts` lists messages by number,
   and a decision names its prompt (``"observation_to_gpt": "prompts[3]"``).
 - `agents` holds in columns what decisions have besides; a column that never changes is a single value.
@@ -41,7 +42,7 @@ class AgentEntry(_Model):
     action_name: str = ""
     local_observation: str | tuple[Index, ...] = ""
     observation_to_gpt: str | None = ""
-    gpt_query_response: str | None = ""
+    gpt_query_response: str | tuple[Index, ...] | None = ""
 
 
 class TransitionEntry(_Model):
