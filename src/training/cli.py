@@ -12,7 +12,7 @@ from training.command_line import exit_code, fail
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("training.doctor_command", "say what this machine has for training"),
     "envs": ("training.envs_command", "list the environments that are registered"),
-    "models": ("training.models_command", "list the known models, their prices and keys"),
+    "models": ("training.models_command", "list the known models, or make a built-in one"),
     "optimize": ("training.optimize_command", "improve a prompt file with examples from a JSONL file"),
     "policies": ("training.policies_command", "show, compare or reset the policies in a policy file"),
     "rebuild": ("training.rebuild_command", "make the files of a run anew from its journal"),

@@ -5,7 +5,7 @@ family     example                                                    answer
 =========  =========================================================  ============
 shop       tom has 12 pens and buys 7 more. total?                    ``#19``
 reverse    tom reads 472. backwards?                                  ``#274``
-lookup     tom has 12 pens and 7 cups. cups?                          ``#7``
+count      tom has 12 pens. how many?                                 ``#12``
 =========  =========================================================  ============
 
 A problem belongs to the split that its text gives it, as in `envs.math_tasks.generated`.
@@ -25,11 +25,12 @@ from envs.math_tasks.problems import Problem
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.seeds import derive_seed
 
-Family = Literal["shop", "reverse", "lookup"]
+Family = Literal["shop", "reverse", "count"]
 
 _NAMES = ("ana", "ben", "eva", "ida", "jim", "kim", "leo", "max", "mia", "sam", "tim", "tom")
 _THINGS = ("bags", "cups", "figs", "hats", "keys", "mugs", "nuts", "pens", "pins", "toys")
-_FIRST, _LAST = 2, 20
+_FIRST, _LAST = 2, 12
+_TRIES = 5000  # in a row without a new problem, before a split counts as exhausted
 _MARKED = re.compile(r".*#(-?[0-9]{1,6})\s*", re.DOTALL)
 
 
@@ -74,14 +75,15 @@ def short_problems(
     families = FAMILIES if family == "mixed" else (family,)
     chance = random.Random(derive_seed("short problems", family, split, seed))
     found: dict[str, ShortProblem] = {}
-    tries = 0
+    vain = 0
     while len(found) < size:
-        tries += 1
-        if tries > 1000 + 100 * size:
+        if vain > _TRIES:
             raise ConfigError(f"the {split} split of {family} has fewer than {size} problems; ask for fewer")
         problem = make_short_problem(families[len(found) % len(families)], chance)
-        if split_of(problem) == split:
-            found.setdefault(problem.text, problem)
+        is_new = split_of(problem) == split and problem.text not in found
+        vain = 0 if is_new else vain + 1
+        if is_new:
+            found[problem.text] = problem
     return tuple(found.values())
 
 
@@ -93,7 +95,7 @@ def read_marked_answer(reply: str) -> Fraction | None:
 
 def _shop(chance: random.Random) -> ShortProblem:
     who, thing = chance.choice(_NAMES), chance.choice(_THINGS)
-    kind = chance.randrange(3)
+    kind = chance.choice((0, 1, 2, 2))
     first, second = chance.randint(_FIRST, _LAST), chance.randint(_FIRST, _LAST)
     if kind == 0:
         text, total = f"{who} has {first} {thing} and buys {second} more. total?", first + second
@@ -116,18 +118,16 @@ def _reverse(chance: random.Random) -> ShortProblem:
     return ShortProblem(text, Fraction(int(answer)), "reverse", ",".join(answer), "", int(number))
 
 
-def _lookup(chance: random.Random) -> ShortProblem:
-    things = chance.sample(_THINGS, 2)
-    counts = [chance.randint(_FIRST, _LAST), chance.randint(_FIRST, _LAST)]
-    asked = chance.randrange(2)
-    text = f"{chance.choice(_NAMES)} has {counts[0]} {things[0]} and {counts[1]} {things[1]}. {things[asked]}?"
-    return ShortProblem(text, Fraction(counts[asked]), "lookup", "", things[asked], counts[0])
+def _count(chance: random.Random) -> ShortProblem:
+    number, thing = chance.randint(_FIRST, 99), chance.choice(_THINGS)
+    text = f"{chance.choice(_NAMES)} has {number} {thing}. how many?"
+    return ShortProblem(text, Fraction(number), "count", "", thing, number)
 
 
 _MAKERS: Mapping[Family, Callable[[random.Random], ShortProblem]] = {
     "shop": _shop,
     "reverse": _reverse,
-    "lookup": _lookup,
+    "count": _count,
 }
 FAMILIES: tuple[Family, ...] = tuple(_MAKERS)
 """The families, in the order in which "mixed" takes them."""
