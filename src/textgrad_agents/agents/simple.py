@@ -1,143 +1,95 @@
-"""The smallest agent: one call of a model that selects a tool."""
+"""Agents of one model call per step."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import PrivateAttr
 
-from textgrad_agents.engines import make_engine
-from textgrad_agents.errors import MalformedMessageError
-from textgrad_agents.interfaces import Engine, GenerateOptions
-from textgrad_agents.messages import Message, Messages, ToolRequestMessage
-from textgrad_agents.session import current_session
+from textgrad_agents.agents.base import Agent
+from textgrad_agents.agents.model import ModelSettings, called_a_tool, config_op
+from textgrad_agents.agents.prompts import SystemPromptOp
+from textgrad_agents.agents.state import SimpleAgentState
+from textgrad_agents.messages import Message, ToolRequestMessage
+from textgrad_agents.ops.base import FxnOp
+from textgrad_agents.ops.llm_op import LLMCallOp
+from textgrad_agents.ops.parameters import ConfigOp
 from textgrad_agents.tools import Tool
+from textgrad_agents.variables.runs import compute_graph
+from textgrad_agents.variables.variable import Variable
 
 
-class ToolSelectorLedger(BaseModel):
-    """What tools were offered and what was said."""
+class SimpleAgent(ModelSettings, Agent[SimpleAgentState]):
+    """Asks a model which tool to call, once per step, with the whole conversation.
 
-    tools: list[Tool] = Field(default_factory=list[Tool])
-    messages: Messages = Field(default_factory=Messages)
-
-
-class ToolSelector:
-    """Asks a model which tool to call.
-
-    Args:
-        model_name: the model's name, or an engine.
-        acompletion: an async completion function to ask instead of an engine. It is called with the model's name and
-            the keywords ``messages``, ``tools`` and ``tool_choice``, and returns a chat completion (``choices``,
-            ``usage``).
-        accum_messages: remember all messages and the model's requests, and send them with each call.
-
-    Raises:
-        ConfigError: no model is known by this name.
+    Attributes:
+        sys_prompt: sent first with every request; a parameter (``_sys_prompt_op.prompt``). None sends none.
     """
 
-    TOOL_CHOICE_REQUIRED: ClassVar[str] = "required"
+    sys_prompt: str | None = None
 
-    def __init__(
-        self,
-        model_name: str | Engine = "gpt-4o",
-        acompletion: Callable[..., Awaitable[Any]] | None = None,
-        accum_messages: bool = False,
-    ) -> None:
-        self._model_name = model_name if isinstance(model_name, str) else model_name.name
-        if acompletion is not None:
-            self._ask = partial(self._ask_function, acompletion)
-        else:
-            self._ask = partial(
-                self._ask_engine, make_engine(model_name) if isinstance(model_name, str) else model_name
-            )
-        self._ledger = ToolSelectorLedger() if accum_messages else None
+    _config_op: ConfigOp = PrivateAttr()
+    _llm_call_op: LLMCallOp = PrivateAttr()
+    _sys_prompt_op: SystemPromptOp | None = PrivateAttr()
 
-    async def __call__(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Tool],
-        tool_choice: Tool | str | None = TOOL_CHOICE_REQUIRED,
-    ) -> ToolRequestMessage:
-        """Let the model select.
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._config_op = config_op(self.llm_config)
+        self._llm_call_op = LLMCallOp()
+        self._sys_prompt_op = None if self.sys_prompt is None else SystemPromptOp(self.sys_prompt)
 
-        Args:
-            messages: the conversation so far.
-            tools: what it may call.
-            tool_choice: "required", "auto", or the one tool that it shall call.
+    async def init_state(self, tools: list[Tool]) -> SimpleAgentState:
+        """An empty conversation."""
+        return self.new_state(tools)
 
-        Returns:
-            The calls; ``info`` holds the tokens (``usage``: in and out) and the ``model``.
+    @compute_graph()
+    async def get_asv(
+        self, agent_state: SimpleAgentState, obs: list[Message]
+    ) -> tuple[Variable[Any], SimpleAgentState, float]:
+        """Ask the model for tool calls (for a text, where there are no tools).
 
         Raises:
-            MalformedMessageError: the reply holds no tool calls.
+            MalformedMessageError: there are tools and the model called none.
             EngineError: the model could not answer.
         """
-        if self._ledger is not None:
-            self._ledger.messages.extend(messages)
-            messages = self._ledger.messages
-        request = await self._ask(messages, tools, tool_choice)
-        if self._ledger is not None:
-            self._ledger.messages.append(request)
-        return request
+        next_state = agent_state.get_next_state(obs)
+        action = await self._asked([*next_state.messages], next_state.tools)
+        next_state.messages = [*next_state.messages, called_a_tool(action.value, next_state.tools)]
+        return action, next_state, 0.0
 
-    async def _ask_engine(
-        self, engine: Engine, messages: Sequence[Message], tools: Sequence[Tool], tool_choice: Tool | str | None
-    ) -> ToolRequestMessage:
-        options = GenerateOptions(
-            tools=tuple(_wire(tools)),
-            tool_choice=tool_choice.info.name if isinstance(tool_choice, Tool) else tool_choice,
-            role="actor",
-        )
-        completion = await current_session().ask(engine, messages, options)
-        if not completion.tool_calls:
-            raise MalformedMessageError(
-                f"model {self._model_name!r} was asked for a tool request message and called no tool (finish reason "
-                f"{completion.finish!r}, tool choice {options.tool_choice!r}): {completion.text[:200]!r}"
-            )
-        usage = (completion.usage.input_tokens, completion.usage.output_tokens)
-        return ToolRequestMessage(
-            content=completion.text or None,
-            tool_calls=list(completion.tool_calls),
-            info={"usage": usage, "model": self._model_name},
-        )
-
-    async def _ask_function(
-        self,
-        acompletion: Callable[..., Awaitable[Any]],
-        messages: Sequence[Message],
-        tools: Sequence[Tool],
-        tool_choice: Tool | str | None,
-    ) -> ToolRequestMessage:
-        choice: dict[str, Any] = {} if tool_choice is None else {"tool_choice": tool_choice}
-        if isinstance(tool_choice, Tool):
-            choice = {"tool_choice": {"type": "function", "function": {"name": tool_choice.info.name}}}
-        response = await acompletion(self._model_name, messages=_wire(messages), tools=_wire(tools), **choice)
-        return self._read(response, forced=bool(choice) and tool_choice != "auto")
-
-    def _read(self, response: Any, *, forced: bool) -> ToolRequestMessage:
-        if len(response.choices) != 1:
-            raise MalformedMessageError(
-                f"Expected one choice in model response, got {len(response.choices)}: {response}"
-            )
-        (choice,) = response.choices
-        expected = {"tool_calls", "stop"} if forced else {"tool_calls"}  # some servers say "stop" of a forced call
-        if choice.finish_reason not in expected:
-            raise MalformedMessageError(
-                f"Expected a finish reason in {sorted(expected)} in model response, got {choice.finish_reason!r}: "
-                f"{response}"
-            )
-        usage = getattr(response, "usage", None)
-        tokens = (0, 0) if usage is None else (usage.prompt_tokens, usage.completion_tokens)
-        try:
-            return ToolRequestMessage(**choice.message.model_dump(), info={"usage": tokens, "model": self._model_name})
-        except ValidationError as error:
-            raise MalformedMessageError(
-                f"Failed to convert the message of model {self._model_name!r} into a tool request message: "
-                f"{choice.message}"
-            ) from error
+    async def _asked(self, messages: list[Any], tools: list[Tool] | None) -> Variable[Any]:
+        """The model's reply to the system prompt and these messages."""
+        if self._sys_prompt_op is not None:
+            messages = [self._sys_prompt_op(), *messages]
+        return await self._llm_call_op(self._config_op(), msgs=messages, tools=tools)
 
 
-def _wire(things: Sequence[Message] | Sequence[Tool]) -> list[dict[str, Any]]:
-    return [thing.model_dump(exclude_none=True, by_alias=True) for thing in things]
+class NoToolsSimpleAgent(SimpleAgent):
+    """Lets the model answer in words, and makes a tool request of them.
+
+    Args:
+        cast_tool_request: makes the request of the model's message.
+        kwargs: the fields of `SimpleAgent`.
+    """
+
+    _cast_tool_request_op: FxnOp = PrivateAttr()
+
+    def __init__(self, cast_tool_request: Callable[[Message], ToolRequestMessage], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._cast_tool_request_op = FxnOp(cast_tool_request)
+
+    @compute_graph()
+    async def get_asv(
+        self, agent_state: SimpleAgentState, obs: list[Message]
+    ) -> tuple[Variable[Any], SimpleAgentState, float]:
+        """Ask the model for a text, and make a request of it.
+
+        Raises:
+            EngineError: the model could not answer.
+        """
+        next_state = agent_state.get_next_state(obs)
+        said = await self._asked([*next_state.messages], None)
+        action = await self._cast_tool_request_op(said)
+        next_state.messages = [*next_state.messages, action.value]
+        return action, next_state, 0.0

@@ -19,6 +19,7 @@ from textgrad_agents.optim.history import History
 from textgrad_agents.optim.proposals import Outcome, Proposal
 from textgrad_agents.optim.rewrite import Rewriter, text_of
 from textgrad_agents.trajectory import Trajectory
+from textgrad_agents.transitions import Trajectory as Rollout
 from textgrad_agents.variables.variable import Variable
 
 TASK = "Write a better prompt than the value described below."
@@ -76,7 +77,7 @@ class APE(Optimizer):
         """Take in one example."""
         (self._good if example.value >= self._good_reward else self._bad).append(example)
 
-    def aggregate_trajectory(self, trajectory: Trajectory) -> None:
+    def aggregate_trajectory(self, trajectory: Trajectory | Rollout) -> None:
         """Take in every scored step."""
         for example in examples_of(trajectory, self._discount):
             self.add(example)

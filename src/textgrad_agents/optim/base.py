@@ -15,6 +15,7 @@ from textgrad_agents.errors import ConfigError, ProposalError
 from textgrad_agents.optim.proposals import Outcome, Proposal, StepReport
 from textgrad_agents.session import current_session
 from textgrad_agents.trajectory import Trajectory
+from textgrad_agents.transitions import Trajectory as Rollout
 from textgrad_agents.variables.variable import Variable
 
 T = TypeVar("T")
@@ -87,12 +88,12 @@ class Optimizer(ABC):
         for one in self.parameters:
             one.reset_gradients()
 
-    def aggregate(self, trajectories: Iterable[Trajectory]) -> None:
+    def aggregate(self, trajectories: Iterable[Trajectory | Rollout]) -> None:
         """Take in what trajectories show, one after the other."""
         for trajectory in trajectories:
             self.aggregate_trajectory(trajectory)
 
-    def aggregate_trajectory(self, trajectory: Trajectory) -> None:  # noqa: B027 (a default, not a gap)
+    def aggregate_trajectory(self, trajectory: Trajectory | Rollout) -> None:  # noqa: B027 (a default, not a gap)
         """Take in one trajectory. Optimizers that learn from gradients alone find them on their parameters."""
 
     async def update(self) -> StepReport:

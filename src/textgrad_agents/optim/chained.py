@@ -8,6 +8,7 @@ from textgrad_agents.errors import ConfigError
 from textgrad_agents.optim.base import Optimizer, together
 from textgrad_agents.optim.proposals import Proposal, StepReport
 from textgrad_agents.trajectory import Trajectory
+from textgrad_agents.transitions import Trajectory as Rollout
 
 
 class ChainedOptimizer(Optimizer):
@@ -46,7 +47,7 @@ class ChainedOptimizer(Optimizer):
         """Step one after the other."""
         return _joined([await optimizer.astep() for optimizer in self.optimizers])
 
-    def aggregate_trajectory(self, trajectory: Trajectory) -> None:
+    def aggregate_trajectory(self, trajectory: Trajectory | Rollout) -> None:
         """Every optimizer takes in the trajectory."""
         for optimizer in self.optimizers:
             optimizer.aggregate_trajectory(trajectory)

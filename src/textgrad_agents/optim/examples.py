@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textgrad_agents.trajectory import Trajectory
+from textgrad_agents.transitions import Trajectory as Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,15 @@ class Example:
     value: float
 
 
-def examples_of(trajectory: Trajectory, discount: float) -> list[Example]:
-    """One example per step, in order; steps whose reward nobody scored count as 0 and give no example of their own."""
+def examples_of(trajectory: Trajectory | Rollout, discount: float) -> list[Example]:
+    """One example per step, in order; steps whose reward nobody scored count as 0 and give no example of their own.
+
+    A rollout gives the examples of its record; one that failed gives none.
+    """
+    if isinstance(trajectory, Rollout):
+        if trajectory.failed:
+            return []
+        trajectory = trajectory.record()
     examples: list[Example] = []
     value = 0.0
     for step in reversed(trajectory.steps):

@@ -10,6 +10,7 @@ from textgrad_agents.optim.base import Optimizer
 from textgrad_agents.optim.examples import Example, examples_of
 from textgrad_agents.optim.proposals import Proposal, StepReport
 from textgrad_agents.trajectory import Trajectory
+from textgrad_agents.transitions import Trajectory as Rollout
 
 
 class MemoryOptimizer(Optimizer):
@@ -32,7 +33,7 @@ class MemoryOptimizer(Optimizer):
         self._discount = discount
         self._waiting: list[Example] = []
 
-    def aggregate_trajectory(self, trajectory: Trajectory) -> None:
+    def aggregate_trajectory(self, trajectory: Trajectory | Rollout) -> None:
         """Take in the good steps of a trajectory."""
         self._waiting += [one for one in examples_of(trajectory, self._discount) if one.value > self._above]
 

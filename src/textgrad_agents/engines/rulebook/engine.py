@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from textgrad_agents.engines.base import estimate_tokens
 from textgrad_agents.engines.rulebook.actor import act
+from textgrad_agents.engines.rulebook.calls import plainest_call
 from textgrad_agents.engines.rulebook.critic import credit, evaluate
 from textgrad_agents.engines.rulebook.optimizer import rewrite
 from textgrad_agents.engines.rulebook.requests import ACTION, CREDIT, EVALUATION, VARIABLE, answer_format
@@ -39,8 +40,8 @@ class RulebookEngine:
         Raises:
             EngineRefusal: the request is not one of those that this engine answers, or lacks what it is read from.
         """
-        if options.tools:
-            raise EngineRefusal(f"{_WHAT_IT_IS} This request offers tools. {_WAY_OUT}")
+        if options.tools and options.tool_choice != "none":
+            return self._call(messages, options)
         reply = _reply(messages, options)
         usage = Usage(
             input_tokens=sum(_tokens(message) for message in messages),
@@ -48,6 +49,11 @@ class RulebookEngine:
             estimated=True,
         )
         return Completion(reply, usage=usage, model=self.name)
+
+    def _call(self, messages: Sequence[Message], options: GenerateOptions) -> Completion:
+        call = plainest_call(options.tools, options.tool_choice, f"{options.seed} {len(messages)}")
+        usage = Usage(sum(map(_tokens, messages)), estimate_tokens(str(call)), estimated=True)
+        return Completion("", finish="tool_calls", usage=usage, tool_calls=(call,), model=self.name)
 
 
 _WHAT_IT_IS = (

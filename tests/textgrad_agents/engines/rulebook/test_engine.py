@@ -3,13 +3,16 @@
 import asyncio
 import json
 import random
+from typing import Annotated, Literal
 
 import pytest
+from pydantic import Field
 
 from textgrad_agents import GenerateOptions, RulebookEngine
 from textgrad_agents.errors import EngineRefusal
 from textgrad_agents.interfaces import Engine
 from textgrad_agents.messages import system, user
+from textgrad_agents.tools import Tool
 
 TABLE = """Role guard (ann, bob): 80 decisions
 - When it rains: stay +0.5 (40 times, spread 0.5); go_out -0.5 (40 times, spread 0.5)
@@ -91,9 +94,48 @@ def test_anything_else_is_refused_with_what_it_is_and_the_way_out(messages):
         assert "`poem`" in message
 
 
-def test_tools_are_refused_even_with_a_request_it_knows():
-    with pytest.raises(EngineRefusal, match=r"not a language model.*offers tools.*--model"):
-        ask(actor(), tools=(TOOL,))
+def test_a_request_with_tools_gets_a_call_that_is_valid_by_their_schemas():
+    def order(
+        dish: Literal["soup", "stew"], portions: Annotated[int, Field(ge=2)], notes: list[str], name: str = ""
+    ) -> str:
+        """Order.
+
+        Args:
+            dish: what
+            portions: how many
+            notes: wishes
+            name: for whom
+        """
+        return f"{portions} {dish}"
+
+    other, tool = Tool.from_function(ask_nothing), Tool.from_function(order)
+    schemas = tuple(one.model_dump(exclude_none=True, by_alias=True) for one in (tool, other))
+    completion = asyncio.run(RulebookEngine().generate([user("Hungry?")], GenerateOptions(tools=schemas, seed=1)))
+    (call,) = completion.tool_calls
+    assert (completion.text, completion.finish) == ("", "tool_calls")
+    assert tool.bind(call.function.arguments)() == "2 soup"
+    named = GenerateOptions(tools=schemas, tool_choice="ask_nothing")
+    (call,) = asyncio.run(RulebookEngine().generate([user("Hungry?")], named)).tool_calls
+    assert (call.function.name, call.function.arguments) == ("ask_nothing", {})
+
+
+def test_arguments_that_need_a_thought_are_refused():
+    schema = {
+        "type": "object",
+        "properties": {"code": {"type": "string", "pattern": "^[A-Z]{3}$"}},
+        "required": ["code"],
+    }
+    tools = ({"type": "function", "function": {"name": "check", "description": "", "parameters": schema}},)
+    with pytest.raises(EngineRefusal, match="no language model"):
+        ask(actor(), tools=tools)
+
+
+def test_tools_that_must_not_be_called_change_nothing():
+    assert ask(actor(), tools=(TOOL,), tool_choice="none") == ask(actor())
+
+
+def ask_nothing() -> None:
+    """Ask nothing."""
 
 
 def test_the_same_request_has_the_same_answer_in_any_order():

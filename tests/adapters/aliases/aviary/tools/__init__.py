@@ -1,4 +1,4 @@
-from textgrad_agents.agents.simple import ToolSelector, ToolSelectorLedger
+from textgrad_agents.agents.tool_selector import ToolSelector, ToolSelectorLedger
 from textgrad_agents.tools import (
     INVALID_TOOL_NAME,
     FunctionInfo,
