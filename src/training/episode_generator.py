@@ -248,8 +248,9 @@ class EpisodeGenerator:
         With `save_dir`, a GIF of each episode and ``evaluation_summary.json`` are written there.
 
         Returns:
-            Number of episodes, mean, standard deviation, least and greatest reward, a 95 % interval of the mean, mean
-            and standard deviation of the length, all rewards and lengths, paths of the GIFs, and a result per episode.
+            Number of episodes and of those that failed, the first error; mean, standard deviation, least and greatest
+            reward, a 95 % interval of the mean, mean and standard deviation of the length; all rewards and lengths,
+            paths of the GIFs, and a result per episode.
         """
         policies = self._acting(agent_policies)
         collector = self.collector(with_model=policies is not None)

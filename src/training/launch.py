@@ -266,11 +266,15 @@ def evaluate(config: TrainingConfig, episodes: int, limits: Limits) -> int:
     parent = config.experiments_dir / config.exp_name if chosen else config.experiments_dir
     folder = parent / f"evaluation_{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
     summary = generator.evaluate_policy(policies, episodes, save_dir=folder)
+    generator.close()
     mean, interval = summary["mean_reward"], summary["interval_95"]
     if mean is None:
-        raise ConfigError(f"all {episodes} episodes failed: {summary['episode_results'][0]['error']}")
+        raise ConfigError(f"all {episodes} episodes failed: {summary['first_error']}")
     spread = f", 95 % interval {interval[0]:.1f} to {interval[1]:.1f}" if interval else ""
-    say(f"{episodes} episodes: mean {mean:.1f}{spread}, least {summary['min_reward']:.1f}, "
+    failed = summary["failed_episodes"]
+    if failed:
+        say(f"{failed} of {episodes} episodes failed and are left out: {summary['first_error']}")
+    say(f"{episodes - failed} episodes: mean {mean:.1f}{spread}, least {summary['min_reward']:.1f}, "
         f"greatest {summary['max_reward']:.1f}")  # fmt: skip
     say(f"summary: {folder / 'evaluation_summary.json'}")
     return 0

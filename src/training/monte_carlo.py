@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from envs.faults import close
+from envs.frames import require_mp4
 from textgrad_agents.engines import Meter
 from textgrad_agents.errors import BudgetError, TextgradAgentsError
 from textgrad_agents.events import Event
@@ -85,6 +87,8 @@ class MonteCarloTrainer:
         rebuild: bool = False,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
+        if config.save_mp4:
+            require_mp4()
         if config.agent_type == "rule":
             engines = None
         else:
@@ -121,7 +125,7 @@ class MonteCarloTrainer:
         self._roles = {agent: environment.role_of(agent) for agent in environment.agents}
         self._learners = self._new_learners()
         self._learned: int | None = -1  # the iteration that the learners have just learned from; None in the middle
-        environment.close()
+        close(environment)
 
     @property
     def learners(self) -> tuple[Learner[Episode], ...]:
@@ -189,7 +193,8 @@ class MonteCarloTrainer:
 
     def close(self) -> None:
         """Let other runs use the folder."""
-        self._collector.close()
+        for problem in self._collector.close():
+            self._events.emit("environment_not_closed", text=problem)
         if self.engines is not None:
             self.engines.close()
         self.run.close()

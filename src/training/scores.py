@@ -21,6 +21,7 @@ def summarise(episodes: Sequence[Episode], gifs: Sequence[str]) -> dict[str, Any
     return {
         "num_episodes": len(episodes),
         "failed_episodes": len(episodes) - len(sound),
+        "first_error": next((episode.error for episode in episodes if episode.error is not None), None),
         "mean_reward": mean,
         "std_reward": spread,
         "interval_95": None if mean is None or half is None else [mean - half, mean + half],

@@ -112,3 +112,14 @@ def test_what_cannot_be_used_ends_in_one_line_and_leaves_nothing(run, flags, mes
     assert message in err
     assert err.count("\n") == 1
     assert not list(Path().iterdir())
+
+
+def test_the_size_of_pictures_is_a_flag(run):
+    flags = ["--env", "butterfly/cooperative_pong-v6", "--pictures", "--frame_size", "24x16", "--stack_size", 2]
+    code, _, err = run(*flags, "--max_cycles", 2, "--opponents", "none", *QUICK)
+    assert code == 0, err
+    played = episode("experiments/cooperative_pong_exp")["environment"]
+    assert (played["frame_size"], played["stack_size"], played["pictures"]) == ([24, 16], 2, True)
+    code, _, err = run(*flags[:3], "--frame_size", "24", *QUICK)
+    assert code == 2
+    assert "frame_size must be width and height, such as 64,48, not '24'" in err
