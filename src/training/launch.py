@@ -221,10 +221,35 @@ def report(trainer: MonteCarloTrainer, stats: list[Stats], again: str) -> None:
     budget = trainer.engines.budget if trainer.engines else None
     if budget is not None:
         report_usage(stats, budget.spent())
+    for line in (*shortfalls(stats), *standing(trainer, stats)):
+        say(line)
     for name, path in trainer.results().items():
         say(f"{name}: {path}")
-    if stats and not trainer.stopped:
+    if stats and not trainer.stopped and not trainer.stopped_early:
         say(f"to go on: {again} --num_iterations {trainer.config.num_iterations + 5}")
+
+
+def shortfalls(stats: list[Stats]) -> list[str]:
+    """What went wrong without ending the run, counted over its iterations."""
+    from training.iteration_rows import UNUSABLE
+
+    counts = {said: sum(row.get(name, 0) for row in stats) for name, said in UNUSABLE.items()}
+    return [f"{count} {said}" for said, count in counts.items() if count]
+
+
+def standing(trainer: MonteCarloTrainer, stats: list[Stats]) -> list[str]:
+    """Why training ended before its last iteration, if the mean return is the reason; and the best so far."""
+    lines: list[str] = []
+    if trainer.stopped_early:
+        lines.append(
+            f"stopped early: no better mean return than {stats[-1]['best_avg_reward']:.1f} of iteration "
+            f"{stats[-1]['best_iteration']} in the last {trainer.config.patience} iterations; "
+            "a greater --patience goes on"
+        )
+    if best := trainer.best():
+        number = (trainer.policy_manager.first_iteration if trainer.policy_manager else 0) + best.updates
+        lines.append(f"best policies: iteration_{number} of the policy file, mean return {best.mean_return:.1f}")
+    return lines
 
 
 def report_usage(stats: list[Stats], spent: Spent) -> None:

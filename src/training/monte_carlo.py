@@ -208,8 +208,8 @@ class MonteCarloTrainer:
         self.close()
 
     def best(self) -> Best | None:
-        """The version of the policies with the best mean return so far; None before the first iteration."""
-        return best_version(self.run.read_summary())
+        """The version with the best mean return so far; None before the first iteration, and for rule agents."""
+        return best_version(self.run.read_summary()) if self.policy_manager else None
 
     def results(self) -> dict[str, Path]:
         """Where the run's results are, by what they are; files that do not exist are left out."""

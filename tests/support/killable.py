@@ -53,7 +53,9 @@ class Paid:
         if options.role == "actor":
             return await self._actor.generate(messages, options)
         text = messages[-1].text
-        if options.role == "critic":
+        if summary := re.search(r"<(MERGED_[0-9a-f]{8})>", text):
+            reply = f"<{summary[1]}>In short, {options.seed}.</{summary[1]}>"
+        elif options.role == "critic":
             agents = sorted(set(re.findall(r"keeper_\d", text)))
             reply = json.dumps({one: {"score": 0.1, "feedback": f"Thought {options.seed}."} for one in agents})
         else:

@@ -35,8 +35,8 @@ class Table:
     def judge(self, incumbent, candidate, iteration=0):
         return asyncio.run(self.gate.judge(incumbent, candidate, iteration))
 
-    def record(self, iteration=0):
-        return json.loads((self.folder / f"iteration_{iteration}" / "gate" / "gate.json").read_text())
+    def record(self, iteration=0, name="gate.json"):
+        return json.loads((self.folder / f"iteration_{iteration}" / "gate" / name).read_text())
 
     @property
     def episodes(self):
@@ -85,6 +85,24 @@ def test_evidence_about_the_same_pair_of_teams_is_carried_on(tmp_path):
     assert len(later["pairs"]) < 12
 
 
+def test_the_same_question_again_in_an_iteration_plays_other_episodes_and_has_a_record_of_its_own(tmp_path):
+    table = Table(tmp_path)
+    first = table.judge(GOOD, SAME)
+    again = table.judge(GOOD, SAME)
+    one, two = table.record(), table.record(name="gate_2.json")
+    assert [row["pair"] for row in one["pairs"] + two["pairs"]] == list(range(again.pairs))
+    assert two["pairs_before"] == first.pairs == len(one["pairs"])
+    assert table.episodes == 2 * again.pairs
+
+
+def test_a_verdict_tells_its_evidence(tmp_path):
+    verdict = Table(tmp_path).judge(BAD, GOOD)
+    pairs = Table(tmp_path).record()["pairs"]
+    assert verdict.pairs == len(pairs)
+    assert verdict.e_value == pairs[-1]["e_value"] >= 20
+    assert verdict.gain == pytest.approx(sum(row["candidate"] - row["incumbent"] for row in pairs) / len(pairs))
+
+
 def test_a_gate_that_goes_on_from_a_state_decides_as_the_one_that_it_is_of(tmp_path):
     one, other = Table(tmp_path / "one"), Table(tmp_path / "other")
     one.judge(GOOD, SAME, 0)
@@ -130,6 +148,7 @@ def test_episodes_that_fail_are_no_evidence(tmp_path):
     verdict = Table(tmp_path, environment=Breaks, max_pairs=5).judge(BAD, GOOD)
     assert not verdict.accepted
     assert "failed in every test episode" in verdict.reason
+    assert (verdict.pairs, verdict.gain, verdict.failed, verdict.episodes) == (0, None, 10, 10)
 
 
 def test_no_gate_accepts(tmp_path):

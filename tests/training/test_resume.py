@@ -32,7 +32,7 @@ class Run:
 
     def start(self, **how):
         self.folder.mkdir(exist_ok=True)
-        request = {"folder": str(self.folder), "settings": SETTINGS, **how}
+        request = {"folder": str(self.folder), "settings": SETTINGS} | how
         self.starter.stdin.write(json.dumps(request) + "\n")
         self.starter.stdin.flush()
         outcome = json.loads(self.starter.stdout.readline())
@@ -150,6 +150,29 @@ def test_the_run_tries_all_that_matters(whole):
 
 def test_killed_at_20_random_moments(starter, whole, tmp_path):
     assert kill_at_random(starter, whole, tmp_path, 20, seed=1) <= 20 * UNDER_WAY
+
+
+EVERYTHING = {
+    "mini_batch_size": 1,
+    "credit_summary": True,
+    "gradient_memory": 2,
+    "gate_scope": "agent",
+    "patience": 1,
+    "restore_best": True,
+    "environment": {"name": "lamps", "num_agents": 2, "max_cycles": 2},
+}
+
+
+def test_killed_with_all_that_learners_may_remember(starter, tmp_path):
+    whole = Run(tmp_path / "whole", starter)
+    outcome = whole.start(settings={**SETTINGS, **EVERYTHING})
+    assert outcome["writes"] > 200
+    for part in (0.3, 0.8):
+        run = Run(tmp_path / f"killed at {part}", starter)
+        killed = run.start(settings={**SETTINGS, **EVERYTHING}, kill_at=int(part * outcome["writes"]))["killed"]
+        run.start(settings={**SETTINGS, **EVERYTHING})
+        assert killed
+        check(run, whole, 1)
 
 
 @pytest.mark.slow

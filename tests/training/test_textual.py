@@ -3,12 +3,13 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from envs.lamps import LampsEnvironment
 from textgrad_agents.engines import Meter, Metered, ScriptedEngine
-from textgrad_agents.errors import EngineAccessError, EngineReplyError, FileFormatError
+from textgrad_agents.errors import EngineAccessError, EngineRefusal, EngineReplyError, FileFormatError
 from training.acceptance import Verdict
 from training.acting import LanguageTeam
 from training.gate import AlwaysAccept, PairedGate
@@ -115,6 +116,168 @@ def test_questions_of_all_episodes_are_asked_at_the_same_time():
     team.episode_critic._engine = Slow(team.judge)
     team.update()
     assert most == 12
+
+
+def test_both_levels_of_an_update_are_concurrent():
+    """Seven calls (four evaluations, three rewrites) take two call times."""
+    team = Team("central_credit")
+    waves = []
+
+    class Wave(ScriptedEngine):
+        under_way = 0
+
+        async def generate(self, messages, options=None):
+            Wave.under_way += 1
+            await asyncio.sleep(0.01)
+            waves.append((options.role, Wave.under_way))
+            await asyncio.sleep(0.01)
+            Wave.under_way -= 1
+            return await super().generate(messages, options)
+
+    team.episode_critic._engine = Wave(team.judge)
+    team.learner.optimizer._rewriter = replace(team.learner.optimizer._rewriter, engine=Wave(team.rewrite))
+    team.update()
+    assert waves == [("critic", 4)] * 4 + [("optimizer", 3)] * 3
+
+
+def merged(messages):
+    """The summary of a request to merge: all its pieces, in brackets."""
+    tag = re.search(r"<(MERGED_[0-9a-f]{8})>", messages[-1].text)[1]
+    return f"<{tag}>({' '.join(item['text'] for item in json_block(messages)['feedback'])})</{tag}>"
+
+
+class Summing(Team):
+    """A team whose critic summarises what it said of several episodes."""
+
+    def __init__(self, paradigm, **options):
+        super().__init__(paradigm, critic=self.judge_or_merge, summary=True, **options)
+
+    def judge_or_merge(self, messages, options):
+        return merged(messages) if "MERGED_" in messages[-1].text else self.judge(messages, options)
+
+    def feedback_seen(self):
+        return [json_block(call.messages)["feedback"] for call in self.optimizer.calls]
+
+
+@pytest.mark.parametrize(
+    ("paradigm", "critic"), [("central_global", 4 + 1), ("independent", 12 + 3), ("central_credit", 4 + 3)]
+)
+def test_one_summary_per_agent_over_all_episodes(paradigm, critic):
+    team = Summing(paradigm)
+    report = team.update()
+    assert team.meter.tally("critic").calls == critic
+    assert report.metrics["summaries"] == critic - team.judged.metrics["critic_calls"]
+    for feedback in team.feedback_seen():
+        assert len(feedback) == 1
+        assert len(re.findall(r"<\d+:\w+>", feedback[0]["text"])) == 4
+
+
+def test_a_single_episode_needs_no_summary():
+    team = Summing("central_credit", episodes=1)
+    assert team.update().metrics["summaries"] == 0
+    assert team.meter.tally("critic").calls == 1
+
+
+def test_a_summary_that_is_kept_is_summarised_with_what_is_said_later(tmp_path):
+    team = Summing("central_credit", gate=Refuses())
+    team.update()
+    team.learner.save(tmp_path)
+    again = Summing("central_credit", gate=Refuses())
+    again.learner.load(tmp_path)
+    for one in (team, again):
+        one.episodes = [type(episode)(**{**fields(episode), "iteration": 1}) for episode in one.episodes]
+        one.update()
+        assert len(re.findall(r"<\d+:keeper_2>", one.feedback_seen()[-1][0]["text"])) == 8
+    assert team.feedback_seen()[3:] == again.feedback_seen()
+
+
+def test_a_model_that_does_not_summarise_leaves_the_pieces_and_says_so():
+    def script(messages, options):
+        if "MERGED_" in messages[-1].text:
+            raise EngineRefusal("no")
+        return team.judge(messages, options)
+
+    team = Team("central_credit", critic=script, summary=True)
+    report = team.update()
+    assert "does not summarise" in " ".join(report.notes)
+    assert [len(json_block(call.messages)["feedback"]) for call in team.optimizer.calls] == [4, 4, 4]
+
+
+def test_gradient_memory_shows_feedback_of_earlier_updates_after_a_load_too(tmp_path):
+    def shown(team):
+        history = json_block(team.optimizer.calls[-1].messages)["history"]
+        return [re.findall(r"<\d+:\w+>", text) for entry in history for text in entry.get("feedback", [])]
+
+    team = Team("central_credit", gradient_memory=1)
+    team.update()
+    team.learner.save(tmp_path)
+    again = Team("central_credit", gradient_memory=1)
+    again.learner.load(tmp_path)
+    for one in (team, again):
+        one.episodes = [type(episode)(**{**fields(episode), "iteration": 1}) for episode in one.episodes]
+        one.update()
+        assert len(shown(one)) == 4
+    assert shown(team) == shown(again)
+
+
+def test_feedback_that_is_still_there_is_not_shown_a_second_time_as_memory(tmp_path):
+    team = Team("central_credit", gate=Refuses(), gradient_memory=2)
+    team.update()
+    team.learner.save(tmp_path)
+    again = Team("central_credit", gate=Refuses(), gradient_memory=2)
+    again.learner.load(tmp_path)
+    for one in (team, again):
+        one.update()
+        text = json.dumps(json_block(one.optimizer.calls[-1].messages)["history"])
+        assert not re.search(r"<\d+:", text)
+
+
+def test_what_is_said_of_single_cycles_follows_in_the_same_piece_of_feedback():
+    def judge(messages, options):
+        return json.dumps(
+            {"keeper_0": {"score": 1, "feedback": "good", "steps": [{"cycle": 0, "score": 1, "feedback": "quick"}]}}
+        )
+
+    team = Team("central_credit", keepers=2, episodes=2, critic=judge)
+    team.update()
+    [call] = team.optimizer.calls
+    assert [item["text"] for item in json_block(call.messages)["feedback"]] == ["good\nCycle 0: quick"] * 2
+
+
+def test_agent_by_agent_the_feedback_on_policies_that_stay_stays():
+    class First:
+        """Takes what changes keeper_0 alone."""
+
+        async def judge(self, incumbent, candidate, iteration):
+            return Verdict(candidate["keeper_0"] != incumbent["keeper_0"], "it is the first", score=1.0, gain=2.0)
+
+        def state(self):
+            return []
+
+        def restore(self, state):
+            pass
+
+    decisions = []
+    team = Team("central_credit", gate=First(), gate_scope="agent", report=decisions.append)
+    report = team.update()
+    assert [(one.agents, one.verdict.accepted) for one in decisions] == [
+        (("keeper_0",), True),
+        (("keeper_1",), False),
+        (("keeper_2",), False),
+    ]
+    assert report.changed
+    assert report.metrics["gain"] == 2.0
+    assert report.metrics["decisions"] == 3
+    assert report.notes[0] == "accepted for keeper_0; kept the present policies of the other 2 with a proposal"
+    assert [len(one.gradients) for one in team.learner.optimizer.parameters] == [0, 4, 4]
+
+
+def test_feedback_on_a_policy_that_is_gone_says_so():
+    team = Team("central_credit", keepers=1, episodes=1)
+    team.update()
+    team.update()  # the same episodes, of the policy before
+    told = [json_block(call.messages)["feedback"][0]["used_as"] for call in team.optimizer.calls]
+    assert told == ["the policy that acted in episode 0", "an earlier policy that acted in episode 0"]
 
 
 def test_an_accepted_proposal_replaces_the_policies():

@@ -35,7 +35,7 @@ class History:
 
     def entries(self, parameter: Variable[Any]) -> list[HistoryEntry]:
         """What to show, oldest first; feedback that the parameter still holds is left to the present step."""
-        present = {id(gradient) for gradient in parameter.gradients}
+        present = {gradient.text for gradient in parameter.gradients}
         values, feedback, failures = self._shown()
         entries: list[HistoryEntry] = []
         for index, attempt in enumerate(self._attempts):
@@ -44,7 +44,7 @@ class History:
                 entry["value"] = attempt.old
                 entry["outcome"] = "replaced by a later value"
             if index in feedback:
-                texts = [one.text or "" for one in attempt.gradients if id(one) not in present]
+                texts = [one.text or "" for one in attempt.gradients if one.text not in present]
                 if texts:
                     entry["feedback"] = texts
             if index in failures:
