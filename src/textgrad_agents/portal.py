@@ -14,16 +14,22 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from textgrad_agents.errors import PortalError
+from textgrad_agents.turns import Turns, waiting
 
 T = TypeVar("T")
 
 
 class Portal:
-    """An event loop on a thread of its own."""
+    """An event loop on a thread of its own.
+
+    Attributes:
+        turns: for plain code that belongs to what runs on the loop.
+    """
 
     def __init__(self) -> None:
         # Reentrant: a session that is collected while its portal is at work here closes the portal from this thread.
         self._lock = threading.RLock()
+        self.turns = Turns()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -32,6 +38,7 @@ class Portal:
         """The loop; its thread is started if it is not running (a forked process has to start its own)."""
         with self._lock:
             if self._loop is None or self._thread is None or not self._thread.is_alive():
+                self.turns = Turns()
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
                     target=_serve, args=(self._loop,), name="textgrad-agents-portal", daemon=True
@@ -59,7 +66,8 @@ class Portal:
             raise PortalError("a sync door was opened inside an async op or callback; use the async form and await it")
         future = self.submit(coroutine)
         try:
-            return future.result()
+            with waiting():
+                return future.result()
         except CancelledError:
             raise PortalError(
                 "the work was cancelled because its session was closed; open a session around it"

@@ -1,9 +1,9 @@
 """Op: a forward and a backward over plain values.
 
 Calling an op finds the Variables in its arguments (also inside lists, tuples and dicts), runs `forward` on their values
-and links the result to them. A forward that is plain code runs at once, or as soon as its inputs are there. An async
-forward gives a pending Variable: on the session's portal thread where no loop is running or the op is `portable`, on
-the running loop otherwise.
+and links the result to them. A forward that is plain code runs at once, or as soon as its inputs are there (beside the
+portal, which it must not hold up; see `turns`). An async forward gives a pending Variable: on the session's portal
+thread where no loop is running or the op is `portable`, on the running loop otherwise.
 """
 
 from __future__ import annotations
@@ -177,12 +177,20 @@ class Op:
     ) -> Any:
         for _, variable in inputs:
             await variable
-        value = self._start(call, rest, named, own)
+        portal = current_session().portal
+        if self._is_plain() and portal.is_current_thread():  # where it would hold up all other calls
+            value = await portal.turns.run(functools.partial(self._start, call, rest, named, own))
+        else:
+            value = self._start(call, rest, named, own)
         return await value if inspect.iscoroutine(value) else value
+
+    def _is_plain(self) -> bool:
+        """True if forward is plain code."""
+        return not inspect.iscoroutinefunction(self.forward)
 
     def _runs_anywhere(self) -> bool:
         """True if forward may run on any event loop: plain code may."""
-        return self.portable or not inspect.iscoroutinefunction(self.forward)
+        return self.portable or self._is_plain()
 
     def _pending(
         self, work: Coroutine[Any, Any, Any], call: OpCall, inputs: tuple[Input, ...], *, portable: bool
@@ -229,8 +237,8 @@ class FxnOp(Op):
         """The function's value."""
         return self._fxn(*args, **kwargs)
 
-    def _runs_anywhere(self) -> bool:
-        return self.portable or not inspect.iscoroutinefunction(self._fxn)
+    def _is_plain(self) -> bool:
+        return not inspect.iscoroutinefunction(self._fxn)
 
     def backward(
         self,

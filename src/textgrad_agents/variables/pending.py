@@ -13,6 +13,7 @@ from typing import Any
 
 from textgrad_agents.errors import GraphError, PortalError
 from textgrad_agents.portal import Portal, start
+from textgrad_agents.turns import waiting
 from textgrad_agents.variables.call import OpCall
 
 
@@ -57,7 +58,8 @@ class Pending:
             if self.loop.is_closed():
                 raise self._cancelled()
         try:
-            return self._future.result()
+            with waiting():
+                return self._future.result()
         except CancelledError:
             raise self._cancelled() from None
         except KeyboardInterrupt:

@@ -110,16 +110,56 @@ def test_reading_on_the_portal_thread_is_an_error_not_a_deadlock() -> None:
         _ = outer(leaf()).value
 
 
-def test_a_variable_from_outside_is_an_error_on_the_portal_thread_too() -> None:
-    blocked = endless_op(threading.Event())(leaf())
-
+def test_plain_code_whose_inputs_were_pending_may_read_others_and_call_ops() -> None:
     @op
     def peek(x: float) -> float:
-        return blocked.value
+        return other.value + double(slow(x)).value
 
-    with pytest.raises(PortalError, match="await variable"):
-        _ = peek(slow(leaf())).value
-    blocked.cancel()
+    other = slow(slow(slow(leaf(10))))
+    assert peek(slow(leaf())).value == 13 + 6
+
+
+def test_plain_code_that_takes_long_holds_up_no_call() -> None:
+    """One plain function ends when an async call on the portal has, and that begins after it."""
+    begun, done = threading.Event(), threading.Event()
+
+    @op
+    def long(x: float) -> float:
+        begun.set()
+        assert done.wait(60)
+        return x
+
+    @op
+    async def call(x: float) -> float:
+        await asyncio.sleep(0)
+        done.set()
+        return x
+
+    result = long(slow(leaf()))
+    assert begun.wait(60)
+    assert call(leaf(5)).value == 5
+    assert result.value == 2
+
+
+def test_plain_functions_run_one_at_a_time_and_let_others_run_while_they_wait() -> None:
+    running = most = 0
+
+    @op
+    def plain(x: float) -> float:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.001)
+        running -= 1
+        return x
+
+    @op
+    def waits(x: float) -> float:
+        return plain(slow(x)).value + plain(slow(x)).value
+
+    results = [waits(slow(leaf(i))) for i in range(12)]
+    assert [result.value for result in results] == [2 * (i + 2) for i in range(12)]
+    assert most == 1
 
 
 def test_what_the_caller_does_to_a_list_afterwards_changes_no_call() -> None:
