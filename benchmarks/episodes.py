@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -33,7 +34,9 @@ def collect(engine: Engine, config: TrainingConfig, episodes: range, *, parallel
     policies = dict.fromkeys(collector.environment.agents, POLICY)
 
     async def play() -> list[Episode]:
-        return await collector.collect(policies, branch="train", iteration=0, episodes=episodes, temperature=0.15)
+        return await collector.collect(
+            policies, branch="train", iteration=0, episodes=episodes, temperature=temperature
+        )
 
     try:
         return asyncio.run(play())
@@ -50,7 +53,12 @@ def measure_model(latency: float, pistons: int, cycles: int, episodes: int) -> N
     print(f"{pistons} pistons, {episodes} episodes of {cycles} cycles, a model that answers after {latency:g} s")
     with running(latency) as address:
         model = LLMConfig(name="loopback", model_string="loopback", base_url=address, api_key_env_var=None)
-        for name, lane, count, length in (("ours", 64, episodes, cycles), ("one after another", 1, 1, 3)):
+        collect(make_engine(model), TrainingConfig(num_pistons=2, max_cycles=1), range(1))  # the client is imported
+        rows = (
+            ("ours", 64, episodes, cycles),
+            ("one after another", 1, 1, 3),
+        )
+        for name, lane, count, length in rows:
             config = TrainingConfig(num_pistons=pistons, max_cycles=length)
             engine = Stack(concurrency=lane)(make_engine(model))
             reset(address)
@@ -60,13 +68,13 @@ def measure_model(latency: float, pistons: int, cycles: int, episodes: int) -> N
             assert [(one.length, one.error) for one in played] == [(length, None)] * count
             asked = stats(address)
             calls = sum(asked["calls"].values())
-            floor = length * latency
             print(f"{name}: {calls} calls, {asked['peak']} at most at once, {wall:.2f} s, {cpu:.2f} s of CPU")
             if lane == 1:
                 whole = wall / calls * pistons * cycles * episodes
                 print(f"  {wall / calls:.3f} s per call, so {whole:.0f} s for the whole iteration")
             else:
-                print(f"  {wall / floor:.2f} x (cycles x latency = {floor:.1f} s)")
+                print(f"  {wall / (length * latency):.2f} x (cycles x latency = {length * latency:.1f} s)")
+    print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 def measure_files(pistons: int, cycles: int) -> None:
