@@ -87,6 +87,8 @@ class LanguageTeam:
         policies: policy text of each agent.
         engine: answers for the agents.
         temperature: sampling temperature of the decisions.
+        bare: agents are sent their policy and their observation, and nothing else; for models that were trained on
+            just that.
 
     A reply that cannot be used stands for the neutral action; every other failure of the engine is raised.
 
@@ -100,6 +102,8 @@ class LanguageTeam:
         policies: Mapping[str, str],
         engine: Engine,
         temperature: float,
+        *,
+        bare: bool = False,
     ) -> None:
         missing = [agent for agent in environment.agents if agent not in policies]
         unknown = [agent for agent in policies if agent not in environment.agents]
@@ -112,7 +116,8 @@ class LanguageTeam:
         self._temperature = temperature
         self._policies = dict(policies)
         self._versions = {agent: text_hash(policy) for agent, policy in policies.items()}
-        self._prompt = lru_cache(maxsize=_PROMPTS)(partial(actor_prompt, environment.rules))
+        self._bare = bare
+        self._prompt = lru_cache(maxsize=_PROMPTS)(bare_prompt if bare else partial(actor_prompt, environment.rules))
 
     async def act(self, environment: MultiAgentEnvironment, timestep: int, place: Place) -> list[Step]:
         """Ask for all acting agents at once."""
@@ -132,7 +137,7 @@ class LanguageTeam:
     def _look(self, environment: MultiAgentEnvironment, agent: str) -> _View:
         observation, picture = environment.observe(agent), environment.picture(agent)
         actions = environment.action_space_of(agent)
-        told = f"{observation}\n\n{DECISION}"
+        told = observation if self._bare else f"{observation}\n\n{DECISION}"
         shown = user(told) if picture is None else Message.create_message("user", told, picture)
         prompt = self._prompt(self._policies[agent], actions.describe(), agent)
         return _View(agent, observation, (prompt, shown), actions)
@@ -174,6 +179,12 @@ def actor_prompt(rules: str, policy: str, answer: str, agent: str = "policy") ->
     before, text = f"{rules}\n\n## Your policy\n", policy.strip()
     message = system(f"{before}{text}\n\n## Answer format: one action\n{answer.strip()}")
     return with_spans(message, [span_at(len(before), text, agent)])
+
+
+def bare_prompt(policy: str, answer: str, agent: str = "policy") -> Message:
+    """A system message that holds the policy alone."""
+    text = policy.strip()
+    return with_spans(system(text), [span_at(0, text, agent)])
 
 
 def _name(environment: MultiAgentEnvironment, agent: str, actions: Mapping[str, int | float]) -> str:

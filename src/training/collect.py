@@ -14,7 +14,7 @@ from textgrad_agents.errors import ConfigError
 from textgrad_agents.interfaces import Engine
 from textgrad_agents.trajectory import Episode
 from training.acting import LanguageTeam, Rule, RuleTeam, Team
-from training.rollout import Keeper
+from training.rollout import Keeper, environment_seed
 from training.workers import Crew, Job, portable
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,9 @@ class Collector:
         workers: processes that play the episodes of the rule or of the built-in engine; with 1, this one does. Episodes
             with another engine are waited for rather than computed, and stay in this process.
         decision_interval: agents decide in every so many cycles and go on with their last action in those between.
+        siblings: so many episodes to learn from, one after the other, begin with the same seed of the environment, so
+            that they can be compared with each other; what is sampled in them differs.
+        bare: agents are sent their policy and their observation, and nothing else.
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class Collector:
         parallel: int = 8,
         workers: int = 1,
         decision_interval: int = 1,
+        siblings: int = 1,
+        bare: bool = False,
     ) -> None:
         self._make = make_environment
         self._engine = engine
@@ -55,6 +60,8 @@ class Collector:
         self._workers = workers
         self._crew = Crew(workers) if workers > 1 else None
         self._decision_interval = decision_interval
+        self._siblings = siblings
+        self._bare = bare
         self._idle: list[MultiAgentEnvironment] = []
         self._idle_yardsticks: list[MultiAgentEnvironment] = []
         self._problems: list[str] = []
@@ -99,7 +106,7 @@ class Collector:
         idle = self._idle if branch == "train" else self._pool_of_yardsticks()
         team = self._team(policies, temperature, idle)
         parameters = self._peek(idle).parameters()
-        crew = self._crew if policies is None or portable(self._engine) else None
+        crew = self._crew if policies is None or (portable(self._engine) and not self._bare) else None
         room = asyncio.Semaphore(self._parallel if crew is None else self._workers)
 
         async def play(number: int) -> Episode | None:
@@ -112,6 +119,7 @@ class Collector:
                     policies=policies,
                     temperature=temperature,
                     place=(self._seed, branch, iteration, number),
+                    seed=environment_seed((self._seed, branch, iteration, self._first(branch, number))),
                     episode_id=number,
                     iteration=iteration,
                     record=record,
@@ -135,6 +143,10 @@ class Collector:
                 self._put_away(idle.pop())
         problems, self._problems = self._problems, []
         return problems
+
+    def _first(self, branch: Branch, number: int) -> int:
+        """The episode whose environment an episode shares: the first of its siblings."""
+        return number - number % self._siblings if branch == "train" else number
 
     async def _here(self, job: Job, team: Team, idle: list[MultiAgentEnvironment]) -> Episode:
         """Play in this process. An environment that failed is not used again."""
@@ -186,4 +198,4 @@ class Collector:
             return RuleTeam(self._rule)
         if self._engine is None:
             raise ConfigError("agents with policies need a model: name one with model=… or llm_config=…")
-        return LanguageTeam(self._peek(idle), policies, self._engine, temperature)
+        return LanguageTeam(self._peek(idle), policies, self._engine, temperature, bare=self._bare)

@@ -80,6 +80,12 @@ class TrainingConfig(BaseModel):
     decision_interval: Annotated[
         Count, Field(description="agents decide in every so many cycles and repeat their action in between")
     ] = 1
+    siblings: Annotated[
+        Count, Field(description="so many episodes in a row begin alike, to be compared with each other")
+    ] = 1
+    prompts: Annotated[
+        Literal["full", "bare"], Field(description="full: rules, policy, answer format; bare: policy and observation")
+    ] = "full"
     mini_batch_size: Annotated[
         Count | None, Field(description="episodes per update; left out, one update learns from all of an iteration")
     ] = None
@@ -168,6 +174,15 @@ class TrainingConfig(BaseModel):
             raise ValueError(
                 f"start_iteration {self.start_iteration} must be below num_iterations {self.num_iterations}; "
                 "raise num_iterations to go on further"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_siblings(self) -> Self:
+        if self.trajectories_per_iteration % self.siblings:
+            raise ValueError(
+                f"trajectories_per_iteration {self.trajectories_per_iteration} must be a multiple of siblings "
+                f"{self.siblings}; each start is played {self.siblings} times"
             )
         return self
 

@@ -124,12 +124,7 @@ class PettingZooSettings(_Settings):
     @field_validator("options", mode="before")
     @classmethod
     def _read_options(cls, options: object) -> object:
-        if not isinstance(options, str):
-            return options
-        try:
-            return json.loads(options)
-        except ValueError as error:
-            raise ValueError(f'must be a JSON object, such as {{"num_actions": 5}}: {error}') from None
+        return _json_object(options, '{"num_actions": 5}')
 
     @property
     def num_agents(self) -> int:
@@ -143,6 +138,54 @@ class PettingZooSettings(_Settings):
         return f"{re.sub(r'[^A-Za-z0-9]+', '_', game).strip('_')[:90] or 'game'}_exp"
 
 
-Settings = PistonballSettings | LampsSettings | PettingZooSettings
+class MathSettings(_Settings):
+    """Mathematics: an exam of a few problems per episode."""
+
+    name: Literal["math"] = "math"
+    problems: Annotated[str, Field(min_length=1, description="short, arithmetic, word_problems, gsm8k or math")] = (
+        "short"
+    )
+    split: Annotated[
+        Literal["train", "eval", "test"], Field(description="problems to play; train is scored on eval")
+    ] = "train"
+    per_episode: Annotated[Count, Field(le=1000, description="problems in an episode")] = 8
+    size: Annotated[Count, Field(le=1_000_000, description="problems to choose from (or the most, of a data set)")] = (
+        1000
+    )
+    options: Annotated[dict[str, JsonValue], Field(description="what the problems take, as a JSON object")] = {}
+    rel_tol: Annotated[float, Field(ge=0, lt=1, description="how far off a number may be, as a part of it")] = 0.0
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _read_options(cls, options: object) -> object:
+        return _json_object(options, '{"family": "shop"}')
+
+    @property
+    def num_agents(self) -> int:
+        """Number of agents: one solver."""
+        return 1
+
+    @property
+    def max_cycles(self) -> int:
+        """Length of an episode."""
+        return self.per_episode
+
+    @property
+    def run_name(self) -> str:
+        """What a run is called if nobody names it."""
+        return "math_exp"
+
+
+Settings = PistonballSettings | LampsSettings | MathSettings | PettingZooSettings
 EnvironmentSettings = Annotated[Settings, Field(discriminator="name")]
-ENVIRONMENTS: tuple[type[Settings], ...] = (PistonballSettings, LampsSettings, PettingZooSettings)
+ENVIRONMENTS: tuple[type[Settings], ...] = (PistonballSettings, LampsSettings, MathSettings, PettingZooSettings)
+
+
+def _json_object(value: object, example: str) -> object:
+    """A JSON object that a flag gives as a text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"must be a JSON object, such as {example}: {error}") from None

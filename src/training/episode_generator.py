@@ -128,6 +128,8 @@ class EpisodeGenerator:
                 parallel=PARALLEL_EPISODES if parallel else 1,
                 workers=workers,
                 decision_interval=config.decision_interval,
+                siblings=config.siblings,
+                bare=config.prompts == "bare",
             )
         return self._collectors[key]
 

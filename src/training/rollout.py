@@ -39,6 +39,7 @@ async def rollout(
     team: Team,
     place: Place,
     *,
+    seed: int | None = None,
     episode_id: int = 0,
     iteration: int = 0,
     record: bool = True,
@@ -53,6 +54,7 @@ async def rollout(
         environment: reset and stepped here.
         team: decides.
         place: where in the run this is; all seeds derive from it.
+        seed: the environment's seed, if it is not that of the place.
         episode_id: number of the episode within its iteration.
         iteration: training iteration.
         record: False keeps the score and the length alone, and builds no text for critics.
@@ -64,7 +66,7 @@ async def rollout(
     Raises:
         EngineError: the engine cannot be reached, refuses, or no longer serves these calls.
     """
-    seed = environment_seed(place)
+    seed = environment_seed(place) if seed is None else seed
     log = _Log(environment.agents)
     error: str | None = None
     try:

@@ -28,7 +28,7 @@ from textgrad_agents.errors import ConfigError
 from textgrad_agents.interfaces import Engine
 from textgrad_agents.trajectory import Episode
 from training.acting import LanguageTeam, Place, Rule, RuleTeam, Team
-from training.rollout import Keeper, environment_seed, rollout
+from training.rollout import Keeper, rollout
 
 _NO_START = (
     "worker processes do not start; they import the script that asks for them, so it has to be a file whose own work "
@@ -46,6 +46,7 @@ class Job:
         policies: policy texts by agent, for the engine.
         temperature: sampling temperature of the decisions.
         place: where in the run this is.
+        seed: the environment's seed.
         episode_id: number of the episode within its iteration.
         iteration: training iteration.
         record: False keeps the score and the length alone.
@@ -58,6 +59,7 @@ class Job:
     policies: Mapping[str, str] | None
     temperature: float
     place: Place
+    seed: int
     episode_id: int
     iteration: int
     record: bool
@@ -70,6 +72,7 @@ class Job:
             environment,
             team,
             self.place,
+            seed=self.seed,
             episode_id=self.episode_id,
             iteration=self.iteration,
             record=self.record,
@@ -148,7 +151,7 @@ def _lost(job: Job) -> Episode:
     return Episode(
         episode_id=job.episode_id,
         iteration=job.iteration,
-        seed=environment_seed(job.place),
+        seed=job.seed,
         environment=job.environment,
         error="the worker process that played it died, and so did a second one (killed, or out of memory)",
     )
