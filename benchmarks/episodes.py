@@ -34,9 +34,7 @@ def collect(engine: Engine, config: TrainingConfig, episodes: range, *, parallel
     policies = dict.fromkeys(collector.environment.agents, POLICY)
 
     async def play() -> list[Episode]:
-        return await collector.collect(
-            policies, branch="train", iteration=0, episodes=episodes, temperature=temperature
-        )
+        return await collector.collect(policies, branch="train", iteration=0, episodes=episodes, temperature=0.15)
 
     try:
         return asyncio.run(play())
