@@ -1,7 +1,8 @@
 """A learner's checkpoint: one folder that is whole or not there.
 
     numeric/
-        state.json               cursor, baselines, random states, settings of the optimizers, hashes of all files
+        files.json               hashes of all other files
+        state.json               cursor, baselines, random states
         optimizer.safetensors    moments of AdamW, by adapter and parameter
         random.safetensors       torch's random states
         adapters/<name>/         weights as peft and vLLM read them
@@ -34,6 +35,8 @@ from training.numeric.descent import Descent
 
 SCHEMA_VERSION = 1
 NAME = "numeric"
+MAX_BYTES = 100_000_000
+_WAY_OUT = "nothing was loaded: restore it from a copy or go on from an earlier checkpoint"
 
 
 def save(folder: Path, model: LocalModel, descents: Mapping[str, Descent], state: Mapping[str, Any]) -> None:
@@ -46,22 +49,25 @@ def save(folder: Path, model: LocalModel, descents: Mapping[str, Descent], state
         state: what else the learner needs, as JSON-like values.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{NAME}.", suffix=".part", dir=folder))
+    for unfinished in folder.glob(f".{NAME}.*.new"):
+        shutil.rmtree(unfinished)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{NAME}.", suffix=".new", dir=folder))
     for name in descents:
         model.save_adapter(name, fresh / "adapters" / name)
     moments = {f"{name}/{key}": value for name, one in descents.items() for key, value in _moments(one).items()}
     write_bytes(fresh / "optimizer.safetensors", dump_tensors(moments))
     write_bytes(fresh / "random.safetensors", dump_tensors(_torch_states()))
-    files = sorted(path for path in fresh.rglob("*") if path.is_file())
     whole = {
-        "schema": SCHEMA_VERSION,
-        "adapters": {name: model.adapter(name).version for name in descents},
+        "base": model.base_hash,
+        "adapters": list(descents),
         "learner": dict(state),
         "python_random": random.getstate(),
         "numpy_random": _numpy_state(),
-        "files": {path.relative_to(fresh).as_posix(): _hash(path) for path in files},
     }
     write_json(fresh / "state.json", whole, indent=None)
+    files = sorted(path for path in fresh.rglob("*") if path.is_file())
+    hashes = {path.relative_to(fresh).as_posix(): _hash(path) for path in files}
+    write_json(fresh / "files.json", {"schema": SCHEMA_VERSION, "files": hashes})
     _put(fresh, folder / NAME)
 
 
@@ -72,8 +78,10 @@ def load(folder: Path, model: LocalModel, descents: Mapping[str, Descent]) -> di
         FileFormatError: there is no checkpoint, it is damaged, or it is of other adapters; nothing was changed.
     """
     place = _place(folder)
-    whole = _checked(place, descents)
+    _check_files(place)
+    whole: Any = read_json(place / "state.json", what="learner checkpoint", max_bytes=MAX_BYTES)
     moments = parse_tensors((place / "optimizer.safetensors").read_bytes())
+    _check_adapters(place, whole, moments, model, descents)
     states = parse_tensors((place / "random.safetensors").read_bytes())
     for name, descent in descents.items():
         model.load_adapter(place / "adapters" / name, name)
@@ -88,28 +96,41 @@ def load(folder: Path, model: LocalModel, descents: Mapping[str, Descent]) -> di
     return whole["learner"]
 
 
-def _checked(place: Path, descents: Mapping[str, Descent]) -> dict[str, Any]:
-    """The state of a checkpoint all of whose files are those that were written."""
-    path = place / "state.json"
-    whole: Any = read_json(path, what="learner checkpoint", max_bytes=100_000_000)
-    if not isinstance(whole, dict) or whole.get("schema") != SCHEMA_VERSION:
-        raise FileFormatError(f"learner checkpoint {path} is not of schema {SCHEMA_VERSION}; save it again")
-    for name, digest in whole["files"].items():
+def _check_files(place: Path) -> None:
+    """Raise FileFormatError unless all files are those that were written."""
+    path = place / "files.json"
+    told: Any = read_json(path, what="learner checkpoint", max_bytes=MAX_BYTES)
+    if not isinstance(told, dict) or told.get("schema") != SCHEMA_VERSION or not isinstance(told.get("files"), dict):
+        raise FileFormatError(f"learner checkpoint {path} is not of schema {SCHEMA_VERSION}; {_WAY_OUT}")
+    for name, digest in told["files"].items():
         file = place / name
-        if not file.is_file() or _hash(file) != digest:
-            found = (
-                f"has {file.stat().st_size} bytes that are not those" if file.is_file() else "is missing, one of those"
-            )
+        if not file.is_file():
+            raise FileFormatError(f"learner checkpoint {place}: {name} is missing; {_WAY_OUT}")
+        if _hash(file) != digest:
+            size = file.stat().st_size
             raise FileFormatError(
-                f"learner checkpoint {place}: {name} {found} that were saved; nothing was loaded: restore it from a "
-                "copy or go on from an earlier checkpoint"
+                f"learner checkpoint {place}: the {size} bytes of {name} are not those saved; {_WAY_OUT}"
             )
-    if whole["adapters"].keys() != descents.keys():
+
+
+def _check_adapters(
+    place: Path, whole: Any, moments: Mapping[str, torch.Tensor], model: LocalModel, descents: Mapping[str, Descent]
+) -> None:
+    """Raise FileFormatError unless the checkpoint is of these adapters on this model."""
+    if whole["base"] != model.base_hash or sorted(whole["adapters"]) != sorted(descents):
         raise FileFormatError(
-            f"learner checkpoint {place} holds the adapters {sorted(whole['adapters'])}, and {sorted(descents)} are "
-            "trained here; give the learner the same adapters"
+            f"learner checkpoint {place} holds the adapters {sorted(whole['adapters'])} of a base model with the hash "
+            f"{whole['base'][:16]}, and {sorted(descents)} of one with {model.base_hash[:16]} are trained here; load "
+            "the same model and adapters"
         )
-    return whole
+    shapes = {f"{name}/{key}": value.shape for name, one in descents.items() for key, value in one.named.items()}
+    for path, value in moments.items():
+        key, kind = path.rsplit("/", 1)
+        if kind != "step" and shapes.get(key) != value.shape:
+            raise FileFormatError(
+                f"learner checkpoint {place}: {key} has the shape {tuple(value.shape)} there and "
+                f"{tuple(shapes.get(key, ()))} here; add the adapter with the rank and targets that it had"
+            )
 
 
 def _place(folder: Path) -> Path:

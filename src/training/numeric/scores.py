@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from textgrad_agents.engines.local import LocalModel
-from training.numeric.batch import micro_batches
 from training.numeric.components import Arrays
-from training.numeric.forward import Forward
+from training.numeric.rescore import rescore
 from training.numeric.rows import Row
 from training.numeric.settings import NumericConfig
 
@@ -36,32 +34,21 @@ class ModelScores:
 
     def current(self) -> Arrays:
         """Under the policy as it is."""
-        return self._logprobs(self.rows, self.adapter)
+        return tuple(rescore(self.rows, self.model, adapter=self.adapter, config=self.config))
 
     def reference(self) -> Arrays:
         """Under the model without its adapter."""
-        return self._logprobs(self.rows, None)
+        return tuple(rescore(self.rows, self.model, adapter=None, config=self.config))
 
     def teacher(self) -> Arrays:
         """Under the policy as it is, told what the critic said."""
-        return self._logprobs(
-            [self._told(row, hint) for row, hint in zip(self.rows, self.hints, strict=True)], self.adapter
-        )
+        told = [self._told(row, hint) for row, hint in zip(self.rows, self.hints, strict=True)]
+        return tuple(rescore(told, self.model, adapter=self.adapter, config=self.config))
 
     def _told(self, row: Row, hint: str) -> Row:
         """The row with the hint behind the text of its last Variable; without one there is no place to put it."""
         if not hint or not row.spans:
             return row
-        words = np.array(self.model.tokenizer.encode("\n" + hint, add_special_tokens=False), np.int32)
+        words = np.array(self.model.template.encode("\n" + hint), np.int32)
         end = row.spans[-1].end
         return replace(row, prompt_ids=np.concatenate([row.prompt_ids[:end], words, row.prompt_ids[end:]]))
-
-    def _logprobs(self, rows: Sequence[Row], adapter: str | None) -> Arrays:
-        found: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = [np.zeros(0, np.float32)] * len(rows)
-        with torch.no_grad(), self.model.use(adapter):
-            forward = Forward(self.model.module)
-            for batch in micro_batches(rows, range(len(rows)), self.config, forward):
-                logprobs_BT = batch.logprobs(forward).float().cpu().numpy()
-                for b, index in enumerate(batch.rows):
-                    found[index] = logprobs_BT[b, : len(rows[index].action_ids)]
-        return tuple(found)
