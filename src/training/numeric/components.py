@@ -14,9 +14,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training.numeric.groups import Baseline
 from training.numeric.rows import Row
-from training.numeric.settings import Kind, Level, NumericConfig
+from training.numeric_config import Baseline, Kind, Level, NumericConfig
 
 Arrays = tuple[NDArray[np.float32], ...]
 """One array `(A,)` per row."""

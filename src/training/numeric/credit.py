@@ -16,7 +16,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,7 @@ from textgrad_agents.trajectory import Episode
 from training.numeric.locality import Near, near_of
 from training.numeric.reading import episode_id
 from training.numeric.rows import Row, times_of
-
-CreditName = Literal["steps", "agents", "near_more", "near_only"]
+from training.numeric_config import CreditName
 
 _Score = Callable[[str, int], float]
 """Judgement of an agent at a timestep, NaN where there is none."""

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textgrad_agents.errors import ConfigError
 from training.numeric.rows import Group, Row
-
-Baseline = Literal["group_mean", "leave_one_out", "grpo_std", "none", "ema"]
+from training.numeric_config import Baseline
 
 STD_FLOOR = 1e-4
 

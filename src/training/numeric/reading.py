@@ -13,7 +13,8 @@ from textgrad_agents.errors import ConfigError
 from textgrad_agents.messages import TokenTrace
 from textgrad_agents.seeds import text_hash
 from textgrad_agents.trajectory import Episode, Step, Trajectory
-from training.numeric.rows import LeftOut, Reason, Returns, Row, Rows, times_of
+from training.numeric.rows import LeftOut, Reason, Row, Rows, times_of
+from training.numeric_config import Returns
 
 
 def rows_of(

@@ -20,7 +20,6 @@ from textgrad_agents.messages import Finish, PromptSpan
 Group = tuple[str | int, ...]
 """Whom a row is compared with: (task, environment seed, prompt version, role, turn)."""
 
-Returns = Literal["episode", "to_go"]
 Reason = Literal["failed", "unscored", "no_model", "no_trace", "shared", "greedy", "truncated", "raw", "empty"]
 
 REASONS: Mapping[Reason, str] = {
