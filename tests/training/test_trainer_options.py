@@ -10,6 +10,7 @@ from textgrad_agents.policy import read_policy_file
 from training import MonteCarloTrainer, TrainingConfig
 from training.dry_run import estimate
 from training.engines import Engines
+from training.launch import report, shortfalls
 
 GOOD, BAD = "Press what is lit.", "Press what is dark."
 
@@ -86,7 +87,7 @@ def test_each_role_asks_its_own_model(tmp_path):
         assert {call.options.role for call in getattr(model, role).calls} == {role}
 
 
-def test_training_stops_early_and_says_so(tmp_path):
+def test_training_stops_early_and_says_so(tmp_path, capsys):
     stats, trainer, events, _ = train(tmp_path, GOOD, BAD, num_iterations=9, patience=2)
     assert [round(row["avg_reward"] / 3.6, 2) for row in stats[:2]] == [-0.11, 1.0]
     assert len(stats) == 4
@@ -99,6 +100,11 @@ def test_training_stops_early_and_says_so(tmp_path):
     assert again == stats
     assert trainer.stopped_early
     assert not model.actor.calls
+    report(trainer, again, "the command")
+    said = capsys.readouterr().out
+    assert "stopped early: no better mean return than 3.6 of iteration 1 in the last 2 iterations" in said
+    assert "best policies: iteration_1 of the policy file, mean return 3.6" in said
+    assert "to go on" not in said
     more, trainer, _, _ = train(tmp_path, BAD, num_iterations=6, patience=9)
     assert len(more) == 6
     assert not trainer.stopped_early
@@ -163,6 +169,12 @@ def test_what_cannot_be_used_is_counted_and_told_as_events(tmp_path):
     assert row["unusable_proposals"] == 1
     assert not row["accepted"]
     assert sum(event.data["parse_failures"] for event in events if event.kind == "episode_finished") == 24
+    assert shortfalls([row, row]) == [
+        "48 replies named no action (the neutral one was taken)",
+        "6 judgements of an agent are missing (no feedback)",
+        "6 sections about another agent were cut out of what the critic said",
+        "2 proposals could not be used (the policy stays)",
+    ]
     assert [event.data["missing"] for event in events if event.kind == "evaluation_finished"] == [["keeper_1"]] * 3
 
 
