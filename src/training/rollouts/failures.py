@@ -1,0 +1,80 @@
+"""Failures of agents and environments: caught where they happen, recorded in the last step of their rollout."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Generator
+from contextlib import contextmanager
+from typing import Literal, TypeVar
+
+from envs.execution import describe_exception
+
+T = TypeVar("T")
+Part = Literal["agent", "environment"]
+
+
+class CaughtError(Exception):
+    """An error of an agent or an environment, on its way to the record.
+
+    Attributes:
+        part: whose error it is.
+        original: the error.
+    """
+
+    def __init__(self, part: Part, original: Exception) -> None:
+        super().__init__(part, original)
+        self.part = part
+        self.original = original
+
+    @property
+    def text(self) -> str:
+        """The error on one line, with its notes."""
+        return "; ".join([describe_exception(self.original), *getattr(self.original, "__notes__", ())])
+
+
+class Clock:
+    """Seconds that the parts of a step took, as they go into its metadata: ``time_elapsed_<part>``."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, part: str) -> Generator[None]:
+        """Time a block, also one that fails."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[f"time_elapsed_{part}"] = time.monotonic() - start
+
+
+@contextmanager
+def catching(part: Part, enabled: bool) -> Generator[None]:
+    """Turn what the block raises into a `CaughtError`, if that is enabled."""
+    try:
+        yield
+    except CaughtError:
+        raise
+    except Exception as error:  # what an author's agent or environment raises can be anything
+        if not enabled:
+            raise
+        raise CaughtError(part, error) from error
+
+
+async def within(seconds: float | None, work: Awaitable[T], part: Part) -> T:
+    """Wait for `work`, at most so many seconds.
+
+    Raises:
+        TimeoutError: it takes longer.
+    """
+    if seconds is None:
+        return await work
+    scope = asyncio.timeout(seconds)
+    try:
+        async with scope:
+            return await work
+    except TimeoutError:
+        if not scope.expired():
+            raise
+        raise TimeoutError(f"the {part} did not answer within {seconds:g} s") from None

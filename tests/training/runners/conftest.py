@@ -1,0 +1,6 @@
+"""Agents and environments that the tests of runners share."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "support"))
