@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.files import write_bytes
+
+_REPEATABLE = {"tune": "zerolatency"}  # where x264 looks ahead, the same frames give other bytes every time
 
 
 def write_frames(path: Path, frames: Sequence[Any], fps: int = 30) -> None:
@@ -35,7 +38,12 @@ def write_gif(path: Path, frames: Sequence[Any], fps: int = 30) -> None:
         ConfigError: imageio is not installed, there are no frames, or `fps` is out of range.
     """
     _check("a GIF", path, frames, fps, 50)
-    write_bytes(path, _encode(frames, extension=".gif", plugin="pillow", duration=1000 / fps, loop=0))
+    try:
+        from imageio.v3 import imwrite  # pyright: ignore[reportUnknownVariableType] (its options are not typed)
+    except ImportError:
+        raise ConfigError("writing a GIF needs imageio; install textgrad-agents[envs]") from None
+    data = imwrite("<bytes>", frames, extension=".gif", plugin="pillow", duration=1000 / fps, loop=0)
+    write_bytes(path, data)
 
 
 def write_mp4(path: Path, frames: Sequence[Any], fps: int = 30) -> None:
@@ -47,12 +55,22 @@ def write_mp4(path: Path, frames: Sequence[Any], fps: int = 30) -> None:
         fps: pictures per second, 1 to 120.
 
     Raises:
-        ConfigError: imageio or PyAV is not installed, there are no frames, or `fps` is out of range.
+        ConfigError: PyAV is not installed, there are no frames, or `fps` is out of range.
     """
     require_mp4()
     _check("an MP4", path, frames, fps, 120)
+    av: Any = importlib.import_module("av")
     even = [_even(np.asarray(frame)) for frame in frames]
-    write_bytes(path, _encode(even, extension=".mp4", plugin="pyav", codec="libx264", fps=fps))
+    film = io.BytesIO()
+    with av.open(film, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=fps, options=_REPEATABLE)
+        stream.height, stream.width, _ = even[0].shape
+        stream.pix_fmt = "yuv420p"
+        stream.thread_count = 1
+        for frame in even:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    write_bytes(path, film.getvalue())
 
 
 def require_mp4() -> None:
@@ -72,14 +90,6 @@ def _check(kind: str, path: Path, frames: Sequence[Any], fps: int, fastest: int)
         raise ConfigError(f"{kind} needs at least one frame; none were given for {path}")
     if not 1 <= fps <= fastest:
         raise ConfigError(f"fps of {kind} must be from 1 to {fastest}, not {fps}")
-
-
-def _encode(frames: Sequence[Any], **how: Any) -> bytes:
-    try:
-        from imageio.v3 import imwrite  # pyright: ignore[reportUnknownVariableType] (its options are not typed)
-    except ImportError:
-        raise ConfigError("writing pictures needs imageio; install textgrad-agents[envs]") from None
-    return imwrite("<bytes>", frames, **how)
 
 
 def _even(frame: Any) -> Any:

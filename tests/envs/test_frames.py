@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from envs.frames import write_frames, write_gif
+from envs.pistonball import PistonballEnvironment
 from textgrad_agents.errors import ConfigError
 from training.episode_generator import EpisodeGenerator
 
@@ -63,6 +64,16 @@ def test_an_mp4_where_the_name_says_so(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
     write_frames(tmp_path / "episode.gif", shades(2))
     assert (tmp_path / "episode.gif").read_bytes().startswith(b"GIF8")
+
+
+def test_the_same_frames_give_the_same_video(tmp_path: Path) -> None:
+    table = PistonballEnvironment(6)
+    frames = table.frames(1, [dict.fromkeys(table.agents, i % 3) for i in range(40)])
+    written: set[bytes] = set()
+    for i in range(5):
+        write_frames(tmp_path / f"{i}.mp4", frames)
+        written.add((tmp_path / f"{i}.mp4").read_bytes())
+    assert len(written) == 1
 
 
 def test_odd_sides_of_a_video_are_made_even(tmp_path: Path) -> None:
