@@ -21,7 +21,6 @@ from textgrad_agents.errors import BudgetError, TextgradAgentsError
 from textgrad_agents.events import Event
 from textgrad_agents.interfaces import Learner, UpdateReport
 from textgrad_agents.optim.descent import TextualGradientDescent
-from textgrad_agents.policy import Lineage, team_hash
 from textgrad_agents.seeds import derive_seed
 from textgrad_agents.session import Session
 from textgrad_agents.trajectory import Episode
@@ -40,6 +39,7 @@ from training.run_events import RunEvents
 from training.run_places import ACCOUNT
 from training.runs import RunFolder
 from training.token_tracker import TokenTracker
+from training.versions import Versions
 
 Stats = Row
 
@@ -105,6 +105,11 @@ class MonteCarloTrainer:
             raise
         self.config = self.run.config
         self.notes = tuple(self.run.notes)
+        self._versions = (
+            Versions(self.policy_manager, self.run, config.get_optimizer_llm_config().name)
+            if self.policy_manager
+            else None
+        )
         self._events = RunEvents(self.run, on_event)
         self.engines = self._at_work(engines, limits) if engines else None
         self.episode_generator = EpisodeGenerator.of(config, self.engines.actor if self.engines else None)
@@ -156,7 +161,7 @@ class MonteCarloTrainer:
         )
         try:
             for iteration in range(config.start_iteration, config.num_iterations):
-                if iteration in finished and self._is_saved(iteration):
+                if iteration in finished and (self._versions is None or self._versions.is_saved(iteration)):
                     self._events.note(f"iteration {iteration} is finished; its result is reused")
                     stats.append(finished[iteration])
                 elif self._is_stale(stats):
@@ -169,7 +174,9 @@ class MonteCarloTrainer:
             self.stopped = True
         except BudgetError as error:
             self.stopped, self.limit_reached = True, error
-        self._keep_best(stats)
+        if self._versions is not None:
+            restore = self.config.restore_best and not self.stopped
+            self._versions.keep_best(stats, restore=restore, note=self._events.note)
         self._pictures.draw(stats, lambda number: self._events.emit("drawing", episodes=number))
         self._events.emit("run_finished", stopped=self.stopped, stopped_early=self.stopped_early)
         return stats
@@ -248,7 +255,7 @@ class MonteCarloTrainer:
 
     def _begin(self, iteration: int) -> dict[str, str] | None:
         """Put everything where the iteration before left it; returns the policies that act."""
-        if self.engines is None:
+        if self.engines is None or self._versions is None:
             return None
         known = self.engines.begin(f"iteration {iteration}")
         if known:
@@ -258,19 +265,7 @@ class MonteCarloTrainer:
         if self._learned != iteration - 1 and iteration - 1 in self.run.finished():
             self._learners.load(self.run.learners(iteration - 1))
         self._learned = None
-        return self._load_policies(iteration)
-
-    def _load_policies(self, iteration: int) -> dict[str, str] | None:
-        """The policies that an iteration begins with: its own version, else the one before, else the current one."""
-        manager = self.policy_manager
-        if manager is None:
-            return None
-        for number in (manager.first_iteration + iteration, manager.first_iteration + iteration - 1):
-            if number in manager.file.iterations:
-                if number != manager.current_iteration:
-                    manager.reset_to_iteration(number)
-                break
-        policies = manager.get_current_policies()
+        policies = self._versions.begin(iteration)
         self._learners.set_policies(policies)
         return policies
 
@@ -287,26 +282,10 @@ class MonteCarloTrainer:
         """Save what was learned, and last of all record that the iteration is finished."""
         iteration: int = row["iteration"]
         self._learners.save(self.run.learners(iteration))
-        if self.policy_manager is not None and before is not None:
-            scores = [report.metrics["score"] for report in reports if "score" in report.metrics]
-            lineage = Lineage(
-                parent=team_hash(before),
-                model=self.config.get_optimizer_llm_config().name,
-                accepted=row["accepted"],
-                score=scores[-1] if scores else None,
-            )
-            time = self.run.time_of(f"iteration {iteration}")
-            self.policy_manager.save_updated_policies(
-                self._learners.policies(before), row, timestamp=time, lineage=lineage
-            )
+        if self._versions is not None and before is not None:
+            self._versions.save(before, self._learners.policies(before), row, reports)
         self.run.finish(row)
         self._learned = iteration
-
-    def _is_saved(self, iteration: int) -> bool:
-        manager = self.policy_manager
-        return manager is None or manager.first_iteration + iteration + 1 in manager.file.iterations
-
-    # -- the best --------------------------------------------------------------------------------------------------
 
     def _is_stale(self, stats: Sequence[Row]) -> bool:
         patience = self.config.patience
@@ -316,18 +295,6 @@ class MonteCarloTrainer:
         self.stopped_early = True
         best = {name: row[name] for name in ("best_iteration", "best_avg_reward")}
         self._events.emit("stopped_early", iteration=row["iteration"], patience=self.config.patience, **best)
-
-    def _keep_best(self, stats: Sequence[Row]) -> None:
-        """Write the best policies to a file of their own, and make them current if that is wanted."""
-        best, manager = best_version(stats), self.policy_manager
-        if best is None or manager is None:
-            return
-        number = manager.first_iteration + best.updates
-        said = f"mean return {best.mean_return:.1f}, the best of {len(stats)} iterations of {self.run.name}"
-        manager.publish(self.run.best_policy, number, said)
-        if self.config.restore_best and not self.stopped and manager.current_iteration != number:
-            manager.reset_to_iteration(number)
-            self._events.note(f"the policies of iteration_{number} are current again: {said}")
 
     # -- pieces --------------------------------------------------------------------------------------------------
 
