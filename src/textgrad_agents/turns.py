@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -32,26 +32,24 @@ class Turns:
         loop, context = asyncio.get_running_loop(), copy_context()
         result: asyncio.Future[T] = loop.create_future()
 
-        def settle(value: Callable[[], None]) -> None:
+        def settle(finish: Callable[[Any], None], outcome: object) -> None:
             if not result.done():
-                value()
+                finish(outcome)
 
         def work() -> None:
             if result.cancelled():
                 return
+            finish: Callable[[Any], None] = result.set_exception
             try:
-                value = context.run(function)
+                outcome: object = context.run(function)
+                finish = result.set_result
             except StopIteration as stopped:  # which a future cannot hold
-                error: BaseException = RuntimeError("plain code raised StopIteration")
-                error.__cause__ = stopped
-            except BaseException as raised:
-                error = raised
-            else:
-                with suppress(RuntimeError):  # the loop was closed meanwhile
-                    loop.call_soon_threadsafe(settle, lambda: result.set_result(value))
-                return
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(settle, lambda: result.set_exception(error))
+                outcome = RuntimeError("plain code raised StopIteration")
+                outcome.__cause__ = stopped
+            except BaseException as error:
+                outcome = error
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(settle, finish, outcome)
 
         with self._change:
             self._work.append(work)
