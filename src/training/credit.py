@@ -80,15 +80,15 @@ def read_whole(reply: str, agent: str, agents: Sequence[str], *, source: str = "
     return CreditReading(tuple(credits), () if credits else (agent,), "sections" if credits else "none", foreign)
 
 
-def credit_schema(agents: Sequence[str], cycles: Sequence[int]) -> dict[str, Any]:
-    """JSON schema of a reply with a number and a text per agent, and for single ones of `cycles` where it names any.
+def credit_schema(agents: Sequence[str], *, steps: bool) -> dict[str, Any]:
+    """JSON schema of a reply with a number and a text per agent, and for single cycles if `steps` are wanted.
 
     Every field is required and no other is allowed, as the strict form of servers has it; a reply that has nothing to
-    say of single steps has an empty list there.
+    say of single cycles has an empty list there.
     """
     judgement: dict[str, Any] = {"score": {"type": "number"}, "feedback": {"type": "string"}}
-    steps = {"type": "array", "items": _object({"cycle": {"type": "integer", "enum": [*cycles]}, **judgement})}
-    of_agent = _object({**judgement, "steps": steps} if cycles else judgement)
+    of_steps = {"type": "array", "items": _object({"cycle": {"type": "integer"}, **judgement})}
+    of_agent = _object({**judgement, "steps": of_steps} if steps else judgement)
     return _object(dict.fromkeys(agents, of_agent))
 
 

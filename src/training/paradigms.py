@@ -64,7 +64,7 @@ class Question:
     @property
     def schema(self) -> Mapping[str, Any] | None:
         """JSON schema of the answer, None where it is free text."""
-        return credit_schema(self.agents, self.cycles) if self.per_agent else None
+        return credit_schema(self.agents, steps=bool(self.cycles)) if self.per_agent else None
 
 
 class ParadigmEvaluator:
