@@ -4,7 +4,7 @@ vLLM is not imported; it may live in an environment of its own.
 """
 
 from textgrad_agents.engines.vllm_server.adapters import ServedAdapters
-from textgrad_agents.engines.vllm_server.engine import Render, VLLMEngine
+from textgrad_agents.engines.vllm_server.engine import Template, VLLMEngine
 from textgrad_agents.engines.vllm_server.process import VLLMServer
 
-__all__ = ["Render", "ServedAdapters", "VLLMEngine", "VLLMServer"]
+__all__ = ["ServedAdapters", "Template", "VLLMEngine", "VLLMServer"]

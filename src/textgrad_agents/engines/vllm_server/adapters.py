@@ -5,13 +5,15 @@ A name is never loaded over: the server's prefix cache is kept by name, and woul
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from textgrad_agents.engines.base import PerLoop
 from textgrad_agents.engines.connection import Connections
 from textgrad_agents.engines.exchange import send
 from textgrad_agents.engines.models.config import LLMConfig
-from textgrad_agents.errors import ConfigError, EngineError, FileFormatError
+from textgrad_agents.errors import ConfigError, EngineError, EngineRefusal, FileFormatError
 from textgrad_agents.interfaces import Adapter
 
 _LOAD, _UNLOAD = "/load_lora_adapter", "/unload_lora_adapter"
@@ -50,6 +52,24 @@ class ServedAdapters:
     def loaded(self) -> tuple[Adapter, ...]:
         """The adapters on the server, oldest first."""
         return tuple(self._loaded)
+
+    def wanted(self, extra: Mapping[str, Any]) -> Adapter | None:
+        """The adapter that a call asks for by name and hash; `current` if it names none.
+
+        Raises:
+            EngineRefusal: the server has no such adapter.
+        """
+        if "adapter" not in extra:
+            return self.current
+        name, sha256 = extra["adapter"], extra.get("adapter_sha256")
+        if name is None:
+            return None
+        for adapter in reversed(self._loaded):
+            if adapter.name == name and sha256 in (None, adapter.sha256):
+                return adapter
+        there = ", ".join(map(self.wire_name, self._loaded)) or "none"
+        asked = f"{name!r}" if sha256 is None else f"{name!r} with weights {sha256:.16}"
+        raise EngineRefusal(f"{self._config.url} has no adapter {asked}; there is {there}: load it first")
 
     @staticmethod
     def wire_name(adapter: Adapter) -> str:

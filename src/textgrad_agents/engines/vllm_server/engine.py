@@ -7,9 +7,10 @@ distribution. Nothing is tokenized from text after the fact.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 from textgrad_agents.engines.base import PerLoop, most_tokens
 from textgrad_agents.engines.connection import Connections
@@ -20,11 +21,45 @@ from textgrad_agents.engines.vllm_server.adapters import ServedAdapters
 from textgrad_agents.engines.vllm_server.wire import read_completion, request_body, sampling_of, with_weights
 from textgrad_agents.engines.wire import as_object, first_choice, to_wire
 from textgrad_agents.errors import ConfigError, EngineAccessError, EngineError, EngineRefusal, EngineReplyError
-from textgrad_agents.interfaces import DEFAULT_OPTIONS, GenerateOptions
+from textgrad_agents.interfaces import DEFAULT_OPTIONS, Adapter, GenerateOptions
 from textgrad_agents.messages import Completion, Message, PromptSpan, Usage
 
-Render: TypeAlias = Callable[[Sequence[Message]], tuple[Sequence[int], tuple[PromptSpan, ...]]]
-"""Messages into the tokens of a prompt that asks for a reply, and where Variables stand in it."""
+
+class Prompt(Protocol):
+    """Tokens of a conversation, and where Variables stand in them."""
+
+    @property
+    def ids(self) -> Sequence[int]:
+        """Token ids."""
+        ...
+
+    @property
+    def spans(self) -> tuple[PromptSpan, ...]:
+        """Where Variables stand."""
+        ...
+
+
+class Template(Protocol):
+    """A chat template with its tokenizer, which must be the server's; `LocalModel.template` is one."""
+
+    def prompt(self, messages: Sequence[Message]) -> Prompt:
+        """The tokens of a conversation, up to where the assistant speaks."""
+        ...
+
+    def remember(self, prompt: Any, action_ids: Sequence[int], reply: str, stop: str) -> None:
+        """Keep the tokens of a reply, so that they are not made from its text when it comes back."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of tokens."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _ServerPrompt:
+    ids: Sequence[int]
+    spans: tuple[PromptSpan, ...] = ()
+
 
 _COMPLETIONS, _TOKENIZE = "/completions", "/tokenize"
 _PROBE = 5  # likeliest tokens to compare
@@ -33,14 +68,17 @@ _PROBE = 5  # likeliest tokens to compare
 class VLLMEngine:
     """A model behind a vLLM server.
 
-    Usable from several event loops. The first call asks the server whether its log-probabilities are those of the
+    Usable from several event loops. ``extra`` of a call may hold ``top_k``, ``min_p``, ``adapter`` (a name) and
+    ``adapter_sha256`` (refused if the server has no such weights).
+
+    The first call asks the server whether its log-probabilities are those of the
     sampling distribution.
 
     Args:
         model: the name that the server gives the model.
         base_url: the server's address, ending in ``/v1``.
-        render: makes prompts, with the same tokenizer as the server's; left out, the server makes them by the model's
-            chat template, and traces tell no spans.
+        template: makes prompts; left out, the server makes them by the model's chat template, and traces tell no
+            spans.
         base: hash of the model's weights, for traces.
         window: adapter versions that the server keeps; the staleness that a learner allows, and two.
         settings: further fields of an `LLMConfig`: max_tokens, timeout, api_key_env_var, …
@@ -57,14 +95,14 @@ class VLLMEngine:
         model: str,
         base_url: str,
         *,
-        render: Render | None = None,
+        template: Template | None = None,
         base: str = "",
         window: int = 6,
         **settings: Any,
     ) -> None:
         fields: dict[str, Any] = {"api_key_env_var": None, "max_tokens": 512, **settings}
         self.config = LLMConfig(name=f"vllm:{model}", model_string=model, base_url=base_url, **fields)
-        self.render = render
+        self.template = template
         self.base = base
         self._connections = PerLoop(partial(Connections, self.config))
         self._locks = PerLoop(asyncio.Lock)
@@ -107,19 +145,20 @@ class VLLMEngine:
                 f"{self.name} is asked in tokens and calls no tools; use ChatEngine with {self.server}, which records "
                 "no tokens, or describe the tools in the prompt"
             )
-        prompt_ids, spans = await self._prompt(messages)
+        prompt = await self._prompt(messages)
         if not self._checked:
             async with self._locks.get():
                 if not self._checked:
-                    await self._check_logprobs(prompt_ids)
+                    await self._check_logprobs(prompt.ids)
                     self._checked = True
-        adapter = self.adapters.current
+        adapter = self.adapters.wanted(options.extra)
         sampling = sampling_of(self.config, options)
         model = self.adapters.wire_name(adapter) if adapter else self.config.model_string
-        body = request_body(self.config, model, prompt_ids, options, sampling)
-        reply = await self._post(body, _COMPLETIONS)
-        completion = read_completion(reply, self.config, prompt_ids, sampling)
-        weights: dict[str, Any] = {"spans": spans, "base": self.base}
+        body = request_body(self.config, model, prompt.ids, options, sampling)
+        reply = await self._post(body, _COMPLETIONS, adapter)
+        completion = read_completion(reply, self.config, prompt.ids, sampling)
+        self._remember(prompt, completion, reply)
+        weights: dict[str, Any] = {"spans": prompt.spans, "base": self.base}
         if adapter is not None:
             weights |= {"adapter": adapter.sha256, "adapter_version": adapter.version}
         return with_weights(completion, **weights)
@@ -130,17 +169,26 @@ class VLLMEngine:
         if connections is not None:
             await connections.aclose()
 
-    async def _prompt(self, messages: Sequence[Message]) -> tuple[Sequence[int], tuple[PromptSpan, ...]]:
-        if self.render is not None:
-            return self.render(messages)
+    async def _prompt(self, messages: Sequence[Message]) -> Prompt:
+        if self.template is not None:
+            return self.template.prompt(messages)
         root = self.config.url.rstrip("/").removesuffix("/v1")
         chat = [to_wire(message) for message in messages]
         body = {"model": self.config.model_string, "messages": chat, "add_generation_prompt": True}
         tokens = (await self._post(body, root + _TOKENIZE)).get("tokens")
         if not isinstance(tokens, list) or not tokens:
-            said = f"{root + _TOKENIZE} gave no tokens; check that {self.server} is a vLLM server, or give render"
+            said = f"{root + _TOKENIZE} gave no tokens; check that {self.server} is a vLLM server, or give template"
             raise make_fault("malformed", said, EngineReplyError)
-        return cast("list[int]", tokens), ()
+        return _ServerPrompt(cast("list[int]", tokens))
+
+    def _remember(self, prompt: Prompt, completion: Completion, reply: Mapping[str, Any]) -> None:
+        """A reply that a stop text cut is left out: its tokens say more than its text."""
+        assert completion.trace is not None
+        if self.template is None or isinstance((first_choice(reply) or {}).get("stop_reason"), str):
+            return
+        ids: list[int] = completion.trace.action_ids.tolist()
+        stop = self.template.decode(ids[-1:]) if completion.finish == "stop" else ""
+        self.template.remember(prompt, ids, completion.text, stop)
 
     async def _check_logprobs(self, prompt_ids: Sequence[int]) -> None:
         """See that a higher temperature brings the log-probabilities of the likeliest tokens closer together.
@@ -167,21 +215,19 @@ class VLLMEngine:
             raise make_fault("malformed", f"{self.server} gave no log-probabilities when asked", EngineReplyError)
         return numbers[-1] - numbers[-min(len(numbers), _PROBE)]
 
-    async def _post(self, body: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    async def _post(self, body: Mapping[str, Any], path: str, adapter: Adapter | None = None) -> Mapping[str, Any]:
         try:
             return await post(self._connections.get(), self.config, body, path)
         except EngineError as error:
             if error.kind != "model":
                 raise
-            missing = error
-        adapter = self.adapters.current
-        if adapter is None:
-            raise missing
-        self.adapters.lost(adapter)
-        raise make_fault(
-            "model",
-            f"{self.server} does not have the adapter {self.adapters.wire_name(adapter)} any more; it was restarted, "
-            "or more adapters are in use than --max-loras allows: load it again, or start the server with --max-loras "
-            f"{self.adapters.window}",
-            EngineAccessError,
-        ) from None
+            if adapter is None:
+                raise
+            self.adapters.lost(adapter)
+            raise make_fault(
+                "model",
+                f"{self.server} does not have the adapter {self.adapters.wire_name(adapter)} any more; it was "
+                "restarted, or more adapters are in use than --max-loras allows: load it again, or start the server "
+                f"with --max-loras {self.adapters.window}",
+                EngineAccessError,
+            ) from None

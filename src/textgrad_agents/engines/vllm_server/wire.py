@@ -17,6 +17,7 @@ from textgrad_agents.messages import Completion, Finish, Sampling, TokenTrace, U
 _OTHERS = {"presence_penalty": 0.0, "frequency_penalty": 0.0, "repetition_penalty": 1.0}
 # Said in every request, as vLLM would otherwise take what the model's own folder proposes.
 
+_WEIGHTS = ("adapter", "adapter_sha256")  # name the model of the request
 _ROUNDING = 1e-3  # above 0, of a log-probability in half precision
 
 
@@ -50,7 +51,7 @@ def request_body(
         "return_token_ids": True,
         **_OTHERS,
         **config.extra_params,
-        **options.extra,
+        **{name: value for name, value in options.extra.items() if name not in _WEIGHTS},
     }
     if sampling.seed is not None:
         body["seed"] = sampling.seed

@@ -1,16 +1,30 @@
 """Adapters on a running server: a name per version, a window of versions, and the rules that make both necessary."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
 from textgrad_agents.engines.vllm_server import ServedAdapters, VLLMEngine
-from textgrad_agents.errors import ConfigError, EngineAccessError, FileFormatError
+from textgrad_agents.errors import ConfigError, EngineAccessError, EngineRefusal, FileFormatError
 from textgrad_agents.interfaces import Adapter, GenerateOptions
 from textgrad_agents.messages import user
 
 CHAT = (user("1+1?"),)
 OPTIONS = GenerateOptions(seed=5, max_tokens=20)
+
+
+class Constant:
+    """A template that awaits nobody and gives the same prompt to all."""
+
+    def prompt(self, messages):
+        return SimpleNamespace(ids=(97,), spans=())
+
+    def remember(self, prompt, action_ids, reply, stop):
+        pass
+
+    def decode(self, ids):
+        return ""
 
 
 @pytest.fixture
@@ -67,7 +81,7 @@ def test_a_call_under_way_ends_with_the_version_it_began_with(fake_vllm, adapter
         return await call, await engine.generate(CHAT, OPTIONS)
 
     with fake_vllm.FakeVLLM() as server:
-        began, after = (reply.trace for reply in with_engine(server, talk, render=lambda _: ([97], ())))
+        began, after = (reply.trace for reply in with_engine(server, talk, template=Constant()))
         assert sorted(server.sampled_by()[-2:]) == ["solver-v1-00000001", "solver-v2-00000002"]
     assert (began.adapter_version, after.adapter_version) == (1, 2)
 
@@ -107,6 +121,26 @@ def test_going_back_to_a_loaded_version_loads_nothing(fake_vllm, adapter):
     with fake_vllm.FakeVLLM() as server:
         assert with_engine(server, talk).trace.adapter_version == 1
         assert len(server.reads) == 2
+
+
+def test_a_call_may_name_its_weights(fake_vllm, adapter):
+    async def talk(engine):
+        for version in (1, 2):
+            await engine.adapters.use(*adapter(version))
+        asked = [
+            {"adapter": "solver"},
+            {"adapter": "solver", "adapter_sha256": adapter(1)[0].sha256},
+            {"adapter": None},
+        ]
+        options = [GenerateOptions(max_tokens=2, extra=extra) for extra in asked]
+        replies = [await engine.generate(CHAT, each) for each in options]
+        with pytest.raises(EngineRefusal, match="there is solver-v1-00000001, solver-v2-00000002"):
+            await engine.generate(CHAT, GenerateOptions(extra={"adapter": "critic"}))
+        return [reply.trace.adapter_version for reply in replies]
+
+    with fake_vllm.FakeVLLM() as server:
+        assert with_engine(server, talk) == [2, 1, 0]
+        assert not any("adapter" in body for path, body in server.requests if path == "/v1/completions")
 
 
 def test_what_an_earlier_run_loaded_is_used(fake_vllm, adapter):

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,10 +66,29 @@ def test_the_end_and_the_limit_are_told_apart(fake_vllm):
     assert (completion.finish, len(completion.trace.action_ids)) == ("length", 8)
 
 
-def test_a_renderer_of_ours_makes_the_prompt_and_its_spans(fake_vllm):
-    span = PromptSpan(0, 2, "prompt", "0123")
+class Template:
+    """Always the same prompt; keeps what it is told to remember."""
+
+    def __init__(self):
+        self.remembered = []
+
+    def prompt(self, messages):
+        return SimpleNamespace(ids=(97, 98, 99), spans=(PromptSpan(0, 2, "prompt", "0123"),))
+
+    def remember(self, prompt, action_ids, reply, stop):
+        self.remembered.append((list(prompt.ids), list(action_ids), reply, stop))
+
+    def decode(self, ids):
+        return "".join("<end>" if token == 256 else chr(token) for token in ids)
+
+
+def test_a_template_of_ours_makes_the_prompt_and_its_spans(fake_vllm):
+    template, span = Template(), PromptSpan(0, 2, "prompt", "0123")
     with fake_vllm.FakeVLLM() as server:
-        (completion,) = ask(server, render=lambda messages: ([97, 98, 99], (span,)))
+        (completion,) = ask(server, template=template)
+    ids = completion.trace.action_ids.tolist()
+    stop = "<end>" if completion.finish == "stop" else ""
+    assert template.remembered == [([97, 98, 99], ids, completion.text, stop)]
     assert completion.trace.prompt_ids.tolist() == [97, 98, 99]
     assert completion.trace.spans == (span,)
     assert not [path for path, _ in server.requests if path == "/tokenize"]
