@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "optimize": ("training.optimize_command", "improve a prompt file with examples from a JSONL file"),
     "policies": ("training.policies_command", "show, compare or reset the policies in a policy file"),
     "rebuild": ("training.rebuild_command", "make the files of a run anew from its journal"),
+    "run": ("training.run_command", "let an agent try a task in an environment, and watch it"),
     "serve": ("training.serve_command", "offer an engine as an OpenAI-compatible server on this machine"),
     "tools": ("training.tools_command", "show an environment's tools on a page where a person can call them"),
 }
