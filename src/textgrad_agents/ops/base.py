@@ -285,6 +285,10 @@ def with_words(number: NumberTree, words: tuple[Gradient, ...]) -> Any:
 def _site() -> tuple[str, int]:
     """File and line of the nearest caller outside this package."""
     frame = inspect.currentframe()
-    while frame is not None and frame.f_back is not None and frame.f_globals["__name__"].startswith("textgrad_agents."):
+    while (
+        frame is not None
+        and frame.f_back is not None
+        and frame.f_globals.get("__name__", "").startswith("textgrad_agents.")
+    ):
         frame = frame.f_back
     return ("?", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
