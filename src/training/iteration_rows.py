@@ -73,7 +73,7 @@ def iteration_row(
         **{name: _total(reports, name) for name in ("unusable_proposals", "failed_gate_episodes")},
         "accepted": any(report.changed for report in reports),
         "gain": _gain(reports),
-        "decision": "; ".join(note for report in reports for note in report.notes) or "nothing learns",
+        "decision": "; ".join(dict.fromkeys(note for report in reports for note in report.notes)) or "nothing learns",
         "input_tokens": spent.usage.input_tokens,
         "output_tokens": spent.usage.output_tokens,
         "total_tokens": _tokens(spent.usage),
