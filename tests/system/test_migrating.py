@@ -17,7 +17,7 @@ ROW = re.compile(r"^\| (.+) \| (.+) \|$", re.MULTILINE)
 
 
 def rows() -> list[tuple[str, str]]:
-    return [(left, right) for left, right in ROW.findall(PAGE.read_text()) if "`aviary." in left]
+    return [(left, right) for left, right in ROW.findall(PAGE.read_text()) if "`aviary." in left or "`ldp." in left]
 
 
 def promised() -> list[str]:
@@ -25,7 +25,7 @@ def promised() -> list[str]:
 
 
 def test_there_are_names_to_check() -> None:
-    assert len(promised()) > 50
+    assert len(promised()) > 120
 
 
 @pytest.mark.parametrize("path", promised())
@@ -42,11 +42,13 @@ def test_each_name_is_called_as_before() -> None:
 
 
 def test_programs_run(capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = [one for one in find_examples(PAGE) if one.prefix == "python"]
-    exec(compile(block.source, str(PAGE), "exec"), {"__name__": "__main__"})
+    aviary, ldp = [one for one in find_examples(PAGE) if one.prefix == "python"]
+    exec(compile(aviary.source, str(PAGE), "exec"), {"__name__": "__main__"})
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "['7', '5'] 1.0 True"
     assert said[1].endswith("now?")
+    exec(compile(ldp.source, str(PAGE), "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out == "1.0 6\n"
 
 
 def test_the_extras_exist() -> None:
