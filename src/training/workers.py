@@ -13,12 +13,12 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from envs.base import MultiAgentEnvironment
 from envs.registry import make
@@ -29,6 +29,8 @@ from textgrad_agents.interfaces import Engine
 from textgrad_agents.trajectory import Episode
 from training.acting import LanguageTeam, Place, Rule, RuleTeam, Team
 from training.rollout import Keeper, rollout
+
+T = TypeVar("T")
 
 _NO_START = (
     "worker processes do not start; they import the script that asks for them, so it has to be a file whose own work "
@@ -124,7 +126,7 @@ class Crew:
     async def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._pool = _pool(self._size)
-            self._greeting = self._pool.submit(_greet)
+            self._greeting = _submit(self._pool, _greet)
         pool, greeting = self._pool, self._greeting
         assert greeting is not None
         try:
@@ -144,7 +146,16 @@ def _pool(size: int) -> ProcessPoolExecutor:
 
 
 async def _on(pool: ProcessPoolExecutor, job: Job) -> tuple[Episode, Tally]:
-    return await asyncio.get_running_loop().run_in_executor(pool, _play, job)
+    return await asyncio.wrap_future(_submit(pool, _play, job))
+
+
+def _submit(pool: ProcessPoolExecutor, work: Callable[..., T], *given: Any) -> Future[T]:
+    """Submit, which may start a process; until that one leaves Ctrl-C to its parent, Ctrl-C waits at its door."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(work, *given)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _lost(job: Job) -> Episode:
