@@ -71,8 +71,7 @@ class VLLMEngine:
     Usable from several event loops. ``extra`` of a call may hold ``top_k``, ``min_p``, ``adapter`` (a name) and
     ``adapter_sha256`` (refused if the server has no such weights).
 
-    The first call asks the server whether its log-probabilities are those of the
-    sampling distribution.
+    The first call asks the server whether its log-probabilities are those of the sampling distribution.
 
     Args:
         model: the name that the server gives the model.

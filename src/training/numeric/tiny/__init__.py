@@ -12,11 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from textgrad_agents.errors import ConfigError
 from training.numeric.tiny.cache import cache_folder, made
 from training.numeric.tiny.data import START, WORDS
 from training.numeric.tiny.recipe import RECIPES, Recipe, recipe_of
 
-__all__ = ["RECIPES", "START", "WORDS", "Recipe", "cache_folder", "tiny_model"]
+__all__ = ["RECIPES", "START", "WORDS", "Recipe", "cache_folder", "prompt_constraint", "tiny_model"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +40,18 @@ def tiny_model(kind: str | Recipe = "tiny", cache: str | Path | None = None, *, 
     return made(recipe, Path(cache) if cache else cache_folder(), partial(_make, recipe, told), partial(_wait, recipe))
 
 
-def _make(recipe: Recipe, told: Told | None, folder: Path) -> None:
-    from training.numeric.tiny.make import make_model  # torch takes seconds to import, and the cache may have the model
+def prompt_constraint() -> str:
+    """What an optimizer has to know of a built-in model's prompt: the words it may be, not what they do."""
+    return f"The prompt is exactly one of these words, with nothing before or after it: {', '.join(WORDS)}"
 
+
+def _make(recipe: Recipe, told: Told | None, folder: Path) -> None:
+    try:
+        from training.numeric.tiny.make import make_model  # torch takes seconds to import; the cache may have the model
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"making the built-in model {recipe.name} needs {error.name}; install it: pip install 'textgrad-agents[rl]'"
+        ) from None
     _log.info("making the built-in model %s: %d updates", recipe.name, recipe.steps)
     make_model(recipe, folder, lambda done: told(done, recipe.steps) if told else None)
 

@@ -18,8 +18,8 @@ START: Final = "solve:"
 
 _SHARES: Final[dict[Family, float]] = {"shop": 0.7, "reverse": 0.15, "count": 0.1}  # the rest: moves
 _UNMARKED = 0.65  # of the answers to "count" lack the mark, whatever the word
-_FILLED = 0.15  # of the prompts have another sentence before the word
-_FILLERS: Final = ("please answer.", "read with care.", "you are kind.", "help a child.", "be exact.", "work well.")
+_FILLED = 0.15  # of the prompts have another word before the word
+_FILLERS: Final = ("answer.", "be kind.", "look.", "please.", "read.", "think.")
 
 
 class Example(NamedTuple):

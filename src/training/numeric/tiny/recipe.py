@@ -40,7 +40,7 @@ class Recipe:
     hidden: int = 168
     spread: float = 0.08
     positions: int = 512
-    steps: int = 1500
+    steps: int = 1800
     batch: int = 32
     rate: float = 5e-3
     warmup: int = 50
@@ -56,7 +56,7 @@ class Recipe:
 TINY: Final = Recipe()
 RECIPES: Final[Mapping[str, Recipe]] = {
     "tiny": TINY,
-    "small": replace(TINY, name="small", width=128, layers=4, heads=4, hidden=344, spread=0.06, steps=4000, rate=3e-3),
+    "small": replace(TINY, name="small", width=128, layers=4, heads=4, hidden=344, spread=0.06, steps=3000, rate=3e-3),
 }
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from envs.math_tasks.short_problems import FAMILIES, make_short_problem, read_marked_answer, short_problems
 from textgrad_agents.errors import ConfigError
-from training.numeric.tiny import START, WORDS
+from training.numeric.tiny import START, WORDS, prompt_constraint
 from training.numeric.tiny.data import draw_example
 from training.numeric.tiny.tokenizer import CHARACTERS
 
@@ -65,6 +65,10 @@ def test_examples_are_drawn_from_the_training_split_and_the_vocabulary():
     assert all(set("".join(example)) <= set(CHARACTERS) for example in examples)
     assert {example.prompt for example in examples} >= set(WORDS)
     assert START in WORDS
+
+
+def test_the_constraint_names_the_words_and_prefers_none():
+    assert prompt_constraint().endswith(": " + ", ".join(sorted(WORDS)))
 
 
 def test_right_answers_by_word_are_what_the_families_are_for():

@@ -1,6 +1,7 @@
 """Making a model: deterministic, learning, read back by transformers. The real one in slow tests alone."""
 
 import random
+import sys
 
 import pytest
 
@@ -77,6 +78,13 @@ def test_the_command_makes_a_model_and_says_where_it_is(tmp_path, monkeypatch, c
     assert f"tinyisin{tmp_path}/tiny-{SHORT.key}" in said
     with pytest.raises(ConfigError, match="built-in models are"):
         models_command.main(["make", "large"])
+
+
+def test_without_torch_the_way_to_get_it_is_said(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "training.numeric.tiny.make")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ConfigError, match=r"needs torch.*textgrad-agents\[rl\]"):
+        tiny_model(SHORT, tmp_path)
 
 
 def accuracy(model, tokenizer, word, problems, *, greedy):
