@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from textgrad_agents.messages import Completion, Message, Messages, Usage
+from textgrad_agents.seeds import text_hash
 from textgrad_agents.trajectory import Step
-from textgrad_agents.variables.call import OpCall
+from textgrad_agents.variables.call import OpCall, Path
 from textgrad_agents.variables.order import topological_order
 from textgrad_agents.variables.variable import Variable
 
@@ -74,6 +75,7 @@ class Transition(BaseModel):
             usage=self._usage(),
             trace=None if completion is None else completion.trace,
             reward=None if self.failed else self.reward,
+            policy_version="" if self.action is None else policy_version(self.action),
         )
 
     def _usage(self) -> Usage:
@@ -96,6 +98,25 @@ def calls_of(action: Variable[Any]) -> list[OpCall]:
 def deciding_call(action: Variable[Any]) -> OpCall | None:
     """The last call of a model that an action was made by, or None."""
     return next((call for call in calls_of(action) if call.get("completion") is not None), None)
+
+
+def policy_version(action: Variable[Any]) -> str:
+    """Hash of the texts that were parameters of the step's calls, as they were then; "" if there were none."""
+    texts: dict[int, str] = {}
+    for call in reversed(calls_of(action)):
+        for path, variable in call.inputs:
+            value = _at(call, path)
+            if variable.is_leaf and variable.requires_grad and isinstance(value, str):
+                texts[id(variable)] = value
+    return text_hash("\n\n".join(texts.values())) if texts else ""
+
+
+def _at(call: OpCall, path: Path) -> Any:
+    """The value of an input at the time of the call."""
+    value: Any = call.input_args if isinstance(path[0], int) else call.input_kwargs
+    for step in path:
+        value = value[step]
+    return value
 
 
 def _in_words(action: Any) -> str:
