@@ -6,13 +6,13 @@ import re
 from collections.abc import Coroutine, Iterable
 from typing import Any, cast
 
-from textgrad_agents.interfaces import Critic, CriticInput, Criticism, CriticRequest
+from textgrad_agents.interfaces import Adapter, Critic, CriticInput, Criticism, CriticRequest
 from textgrad_agents.messages import Message
 from textgrad_agents.ops.base import Grads, with_words
 from textgrad_agents.ops.critic import LLMCritic, says_nothing
 from textgrad_agents.session import current_session
 from textgrad_agents.variables.call import BackwardContext, OpCall, Path
-from textgrad_agents.variables.gradient import Gradient
+from textgrad_agents.variables.gradient import Gradient, is_gradients
 
 Named = tuple[str, Path]
 """An input that wants a gradient: its name in the request and its path."""
@@ -41,9 +41,9 @@ def criticised(
     numbers = zeros(ctx.call) if numbers is None else numbers
     feedback = tuple(one.text for one in ctx.feedback if one.text and not says_nothing(one.text))
     objective = ctx.is_objective and not says_nothing(str(ctx.output.value))
-    if not ctx.wanted or not (feedback or objective):
-        return numbers
     inputs, named = _inputs(ctx.call)
+    if not named or not (feedback or objective):
+        return _with_rewards(ctx, numbers)
     request = CriticRequest(
         op=ctx.call.op.name,
         purpose=purpose,
@@ -78,7 +78,23 @@ async def _asked(ctx: BackwardContext, request: CriticRequest, named: list[Named
         criticism = criticisms.get(name)
         if criticism is not None and not says_nothing(criticism.text):
             _place(grads, path, _gradient(ctx, criticism))
-    return grads
+    return _with_rewards(ctx, grads)
+
+
+def _with_rewards(ctx: BackwardContext, grads: Grads) -> Grads:
+    """The gradients, beside which what losses said the output was worth goes on to all inputs but weights."""
+    if not ctx.rewards:
+        return grads
+    weights = {path[0] for path, _ in ctx.call.inputs if isinstance(_at(ctx.call, path), Adapter)}
+
+    def beside(grad: Any) -> Any:
+        if isinstance(grad, dict):
+            return {key: beside(one) for key, one in cast("dict[Any, Any]", grad).items()}
+        return (*grad, *ctx.rewards) if is_gradients(grad) else with_words(grad, ctx.rewards)
+
+    return [beside(one) for one in grads[0]], {
+        key: one if key in weights else beside(one) for key, one in grads[1].items()
+    }
 
 
 def _gradient(ctx: BackwardContext, criticism: Criticism) -> Gradient:
@@ -118,9 +134,11 @@ def _inputs(call: OpCall) -> tuple[tuple[CriticInput, ...], list[Named]]:
     taken: set[str] = set()
     linked: set[Any] = set()
     for path, variable in call.inputs:
+        linked.add(path[0])
+        if isinstance(_at(call, path), Adapter):
+            continue  # weights are not words
         name = _free(".".join(str(step) for step in path), taken)
         inputs.append(CriticInput(name, variable.role_description, _at(call, path), variable.requires_grad))
-        linked.add(path[0])
         if variable.requires_grad:
             named.append((name, path))
     for argument, value in (*enumerate(call.input_args), *call.input_kwargs.items()):

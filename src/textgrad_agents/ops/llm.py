@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, EngineRole, GenerateOptions
+from textgrad_agents.interfaces import DEFAULT_OPTIONS, Adapter, Engine, EngineRole, GenerateOptions
 from textgrad_agents.messages import Completion, Message, ToolRequestMessage
-from textgrad_agents.ops.base import Op
+from textgrad_agents.ops.base import Grads, Op
 from textgrad_agents.ops.content import conversation, fingerprint, tool_name, tool_schemas
-from textgrad_agents.ops.feedback import criticised
+from textgrad_agents.ops.feedback import criticised, zeros
 from textgrad_agents.ops.template import fill
 from textgrad_agents.session import current_session
 from textgrad_agents.variables.call import BackwardContext, CallID, Input, OpCall
@@ -38,6 +38,9 @@ class LLMCall(Op):
             text is fixed.
         options: how calls are sampled. Without a seed, calls are seeded from the session and from what is sent.
         role: the part that the calls play.
+        adapter: the weights that answer, for engines that have such; an input of every call like the system prompt.
+            Its gradient is a number: what the replies were worth, summed over the calls. Each call keeps its own as
+            ``reward``.
     """
 
     portable = True
@@ -51,12 +54,14 @@ class LLMCall(Op):
         *,
         options: GenerateOptions = DEFAULT_OPTIONS,
         role: EngineRole = "actor",
+        adapter: Variable[Adapter] | None = None,
     ) -> None:
         if isinstance(system_prompt, str):
             system_prompt = Variable(system_prompt, requires_grad=False, role_description=SYSTEM_PROMPT_ROLE)
         self.engine = engine
         self.system_prompt = system_prompt
         self.options = replace(options, role=role)
+        self.adapter = adapter
 
     def __call__(
         self,
@@ -79,8 +84,9 @@ class LLMCall(Op):
         return self.apply((), given, role=response_role_description)
 
     def parameters(self) -> Mapping[str, Variable[Any]]:
-        """The system prompt."""
-        return {} if self.system_prompt is None else {"system_prompt": self.system_prompt}
+        """The system prompt and the adapter."""
+        own = {"system_prompt": self.system_prompt, "adapter": self.adapter}
+        return {name: variable for name, variable in own.items() if variable is not None}
 
     def output_role(self, inputs: tuple[Input, ...]) -> str:
         """Role of a reply."""
@@ -98,6 +104,10 @@ class LLMCall(Op):
     async def _ask(self, call: OpCall, messages: list[Message], **changes: Any) -> Completion:
         session = current_session()
         options = replace(self.options, **changes) if changes else self.options
+        adapter: Adapter | None = call.input_kwargs.get("adapter")
+        if adapter is not None:
+            weights = {"adapter": adapter.name, "adapter_sha256": adapter.sha256}
+            options = replace(options, extra={**options.extra, **weights})
         if options.seed is None:
             options = replace(options, seed=session.seed_of("op", self.name, fingerprint(messages, options)))
         completion = await session.ask(self.engine or session.engine(options.role), messages, options)
@@ -113,8 +123,10 @@ class LLMCall(Op):
         grad_output: NumberTree,
         call_id: CallID,
     ) -> Any:
-        """Words from a critic; numbers are zero."""
-        return criticised(ctx, purpose=self.purpose, messages=ctx.get("messages", ()))
+        """Words from a critic; numbers are zero but for the adapter's, which is what the reply was worth."""
+        return criticised(
+            ctx, purpose=self.purpose, messages=ctx.get("messages", ()), numbers=_numbers(ctx, grad_output)
+        )
 
 
 class LLMCall_with_in_context_examples(LLMCall):
@@ -151,9 +163,12 @@ class LLMCall_with_in_context_examples(LLMCall):
         grad_output: NumberTree,
         call_id: CallID,
     ) -> Any:
-        """Words from a critic that sees the examples; numbers are zero."""
+        """Words from a critic that sees the examples; numbers as for `LLMCall`."""
+        numbers = _numbers(ctx, grad_output)
         advice = "in_context_examples are examples of good outputs; the model did not see them."
-        return criticised(ctx, purpose=self.purpose, messages=ctx.get("messages", ()), instruction=advice)
+        return criticised(
+            ctx, purpose=self.purpose, messages=ctx.get("messages", ()), instruction=advice, numbers=numbers
+        )
 
 
 class FormattedLLMCall(LLMCall):
@@ -203,6 +218,19 @@ class FormattedLLMCall(LLMCall):
         call = running_call()
         sent = conversation(fill(self.format_string, inputs), call.input_kwargs.get("system_prompt"))
         return (await self._ask(call, sent)).text
+
+
+def _numbers(ctx: BackwardContext, grad_output: NumberTree) -> Grads:
+    """Zeros; for an adapter the rewards of the losses downstream and the numeric gradient, if there is any."""
+    numbers = zeros(ctx.call)
+    if "adapter" in ctx.call.input_kwargs:
+        rewards = [one.reward for one in ctx.rewards if one.reward is not None]
+        if grad_output:
+            rewards.append(float(grad_output))
+        reward = sum(rewards) if rewards else None
+        ctx.update("reward", reward)
+        numbers[1]["adapter"] = reward
+    return numbers
 
 
 def as_message(completion: Completion) -> ToolRequestMessage:

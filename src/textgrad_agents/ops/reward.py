@@ -17,7 +17,9 @@ from textgrad_agents.variables.runs import running_call
 class RewardLoss(Op):
     """A number with feedback in words. Its words are the gradient of what was judged, and no critic is asked.
 
-    Calling it with a prediction and more arguments gives the number. A prediction with the best score gets no gradient.
+    Calling it with a prediction and more arguments gives the number. A prediction with the best score gets no words.
+    The score itself goes on to every call of a model that the prediction was made by (`Gradient.reward`), times the
+    numeric gradient that the score receives, if it receives one.
 
     Args:
         metric: sync or async function of the prediction and of the other arguments (plain values); gives a number, or a
@@ -70,14 +72,17 @@ class RewardLoss(Op):
         grad_output: NumberTree,
         call_id: CallID,
     ) -> Any:
-        """The feedback, or the score in words where there is none; for the prediction alone."""
+        """The score, and the feedback, or the score in words where there is none; for the prediction alone."""
         score: float = ctx.output.value
-        if not ctx.words or (self._maximum is not None and score >= self._maximum):
+        if not ctx.words and not grad_output:
             return None
+        reward = Gradient(reward=score * (grad_output or 1.0), origin=self.name)
+        if self._maximum is not None and score >= self._maximum:
+            return [None] * len(input_args), {"prediction": (reward,)}
         best = "" if self._maximum is None else f" of at most {self._maximum:g}"
         text = ctx.get("feedback") or f"It scored {score:g}{best}."
         said = Gradient(text=text, context=f"Score: {score:g}{best}", origin=self.name, used_as="score")
-        return [None] * len(input_args), {"prediction": with_words(0.0, (*ctx.feedback, said))}
+        return [None] * len(input_args), {"prediction": with_words(0.0, (*ctx.feedback, said, reward))}
 
 
 def _is_pair(judged: Any) -> TypeGuard[tuple[Any, Any]]:

@@ -122,7 +122,12 @@ class BackwardContext:
     @property
     def is_objective(self) -> bool:
         """True if backward started at this output, or at one that hands the question on, and nothing was said of it."""
-        return bool(self.words) and not self.feedback
+        return any(gradient.reward is None for gradient in self.words) and not self.feedback
+
+    @property
+    def rewards(self) -> tuple[Gradient, ...]:
+        """What losses downstream say the output was worth, each once."""
+        return tuple(gradient for gradient in self.words if gradient.reward is not None)
 
     @property
     def wanted(self) -> tuple[Input, ...]:

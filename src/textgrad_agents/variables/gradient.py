@@ -24,6 +24,9 @@ class Gradient:
         used_as: role of the op's output, "what the Variable was used for".
         weight: relative importance.
         group: gradients of one group may be merged into one before an optimizer reads them.
+        reward: what a loss says the output was worth. Such a Gradient says nothing in words; it is handed on unchanged
+            to whatever the output was made from, and counts once where it comes by several ways. Sampled text has no
+            derivative, so it is by this number that weights learn (the score function estimator).
     """
 
     text: str | None = None
@@ -33,6 +36,7 @@ class Gradient:
     used_as: str = ""
     weight: float = 1.0
     group: str | None = None
+    reward: float | None = None
 
     def described(self, origin: str, used_as: str) -> Gradient:
         """The same words with their origin filled in where it is not said yet, without the number."""

@@ -1,4 +1,4 @@
-"""Values as JSON and back: texts, numbers, images, messages, trees of these.
+"""Values as JSON and back: texts, numbers, images, messages, handles of adapters, trees of these.
 
 JSON's own values stand for themselves. Everything else is an object with ``$type``; no other object has a key that
 begins with ``$``. A value of a type unknown here is written as text, and comes back as `Opaque`.
@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from textgrad_agents import messages
+from textgrad_agents.interfaces import Adapter
 from textgrad_agents.messages import Completion, Message, ToolCall, Usage
 
 _TYPE = "$type"
@@ -109,6 +110,8 @@ def _encode_object(value: Any) -> Any:
         return {_TYPE: "Message", "class": type(value).__name__, "fields": encode(value.model_dump(context=context))}
     if isinstance(value, Completion):
         return _encode_completion(value)
+    if isinstance(value, Adapter):
+        return {_TYPE: "Adapter", "fields": asdict(value)}
     if isinstance(value, Opaque):
         return {_TYPE: "opaque", "of": value.type, "text": _encode_text(value.text)}
     return {_TYPE: "opaque", "of": type(value).__qualname__, "text": _encode_text(repr(value))}
@@ -152,6 +155,7 @@ def _array(tree: dict[str, Any], known: Sequence[Any]) -> Any:
 
 
 _DECODERS: dict[str, Callable[[dict[str, Any], Sequence[Any]], Any]] = {
+    "Adapter": lambda tree, known: Adapter(**tree["fields"]),
     "Completion": _completion,
     "Message": _message,
     "array": _array,

@@ -221,7 +221,9 @@ class Walk:
         for one in value if isinstance(value, tuple) else (value,):
             if one.number is not None:
                 items.append((use, one.number))
-            if one.text is not None:
+            if one.reward is not None:
+                items.append((use, one))
+            elif one.text is not None:
                 word = described.get(id(one))
                 if word is None:
                     word = described[id(one)] = one.described(call.op.name, role)
