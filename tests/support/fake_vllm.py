@@ -2,7 +2,8 @@
 
 Rules: an unknown model or adapter is 404; adapters change at run time only where the environment allows it; a name is
 loaded once; what is loaded over a name in place goes on answering from the name's cache; beyond `max_loras` the adapter
-that was used least recently leaves the slots and is read from its folder again when it is asked for; log-probabilities
+that was used least recently leaves the slots, is read from its folder again when it is asked for, and cannot be
+unloaded; log-probabilities
 are raw or processed, by how the server was started.
 
 As a script it takes the command line of vLLM's server, as far as that matters here.
@@ -153,8 +154,9 @@ class FakeVLLM:
         name = body["lora_name"]
         if name not in self.known:
             raise No(404, f"The lora adapter '{name}' cannot be found.", "NotFoundError")
-        del self.known[name]
-        self.slots.pop(name, None)
+        if name not in self.slots:
+            raise No(500, f"Failed to remove lora adapter '{name}' from the engine.", "InternalServerError")
+        del self.known[name], self.slots[name]
         return f"Success: LoRA adapter '{name}' removed successfully."
 
     def _read(self, name: str, folder: Path) -> bytes:

@@ -19,6 +19,7 @@ from textgrad_agents.interfaces import Adapter
 _LOAD, _UNLOAD = "/load_lora_adapter", "/unload_lora_adapter"
 _FILE = "adapter_config.json"
 _NO_ROUTE = "Not Found"  # what the server says of an address that it does not have
+_EVICTED = "Failed to remove lora adapter"  # what it says of one that it took from its slots itself
 _DIGITS = 8  # of the hash, in names
 
 
@@ -79,8 +80,8 @@ class ServedAdapters:
     async def use(self, adapter: Adapter | None, folder: Path | str | None = None) -> None:
         """Sample with `adapter` from now on; calls under way end as they began.
 
-        A version that the server does not have is loaded, and the oldest of those beyond the window is unloaded. The
-        files of an unloaded version may be deleted after the next one is loaded.
+        A version that the server does not have is loaded, and the oldest leaves first where the window is full. The
+        files of a version may be deleted when the one after its unloading is loaded.
 
         Args:
             adapter: which weights, or None for the model alone.
@@ -92,13 +93,17 @@ class ServedAdapters:
             EngineError: the server refused it.
         """
         if adapter is not None and adapter not in self._loaded:
+            await self._make_room(adapter.name)
             await self._load(adapter, folder)
             self._loaded.append(adapter)
         self.current = adapter
-        versions = [each for each in self._loaded if adapter is not None and each.name == adapter.name]
-        for old in versions[: -self.window]:
-            if old != adapter:
-                await self._unload(old)
+
+    async def _make_room(self, name: str) -> None:
+        """Unload the oldest versions of an adapter, so that the next one is the last of the window."""
+        versions = [each for each in self._loaded if each.name == name]
+        idle = [each for each in versions if each != self.current]
+        for old in idle[: max(0, len(versions) + 1 - self.window)]:
+            await self._unload(old)
 
     def lost(self, adapter: Adapter) -> None:
         """Take down that the server does not have an adapter any more; `use` loads it again."""
@@ -123,7 +128,7 @@ class ServedAdapters:
         try:
             await self._ask(_UNLOAD, {"lora_name": self.wire_name(adapter)})
         except EngineError as error:
-            if error.kind != "model":  # the server does not have it, which is what was wanted
+            if error.kind != "model" and _EVICTED not in str(error):  # else it is gone already, as was wanted
                 raise
         self._loaded.remove(adapter)
 

@@ -111,6 +111,17 @@ def test_other_names_have_a_window_of_their_own(fake_vllm, adapter):
         assert with_engine(server, talk, window=2) == [("solver", 2), ("critic", 2), ("solver", 3), ("critic", 3)]
 
 
+def test_what_the_server_evicted_itself_needs_no_unloading(fake_vllm, adapter):
+    async def talk(engine):
+        for version in (1, 2, 3, 4):
+            await engine.adapters.use(*adapter(version))
+            await engine.adapters.use(*adapter(version, "critic"))
+        return [each.version for each in engine.adapters.loaded]
+
+    with fake_vllm.FakeVLLM(max_loras=2) as server:
+        assert with_engine(server, talk, window=2) == [3, 3, 4, 4]
+
+
 def test_going_back_to_a_loaded_version_loads_nothing(fake_vllm, adapter):
     async def talk(engine):
         for version in (1, 2):
