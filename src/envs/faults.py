@@ -7,7 +7,7 @@ back from being closed is left behind.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from envs.base import MultiAgentEnvironment
@@ -27,24 +27,34 @@ def guarded(name: str, what: str) -> Generator[None]:
         raise EnvError(f"{name} failed to {what}: {type(error).__name__}: {error}") from error
 
 
-def close(environment: MultiAgentEnvironment, seconds: float = CLOSING_SECONDS) -> str | None:
-    """Close an environment; one that has not closed after `seconds` is left to a thread that ends with the process.
+def close(environment: MultiAgentEnvironment) -> str | None:
+    """Close an environment; returns what went wrong, None if nothing did."""
+    try:
+        close_in_time(environment.name, environment.close)
+    except EnvError as error:
+        return str(error)
+    return None
 
-    Returns:
-        What went wrong, None if nothing did.
+
+def close_in_time(name: str, how: Callable[[], object]) -> None:
+    """Close what is called `name`; what is not closed in time is left to a thread that ends with the process.
+
+    Raises:
+        EnvError: it is not closed after `CLOSING_SECONDS`, or closing it failed.
     """
-    problems: list[str] = []
+    problems: list[TextgradAgentsError] = []
 
     def run() -> None:
         try:
-            with guarded(environment.name, "close"):
-                environment.close()
+            with guarded(name, "close"):
+                how()
         except TextgradAgentsError as error:
-            problems.append(str(error))
+            problems.append(error)
 
-    thread = threading.Thread(target=run, name=f"close {environment.name}", daemon=True)
+    thread = threading.Thread(target=run, name=f"close {name}", daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(CLOSING_SECONDS)
     if thread.is_alive():
-        return f"{environment.name} did not close within {seconds:g} s and was left behind"
-    return problems[0] if problems else None
+        raise EnvError(f"{name} did not close within {CLOSING_SECONDS:g} s and was left behind")
+    if problems:
+        raise EnvError(str(problems[0])) from problems[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from odd_lamps import OddLamps
 
+from envs import faults
 from envs.faults import close, guarded
 from envs.lamps import LampsEnvironment
 from textgrad_agents.errors import ConfigError, EnvError
@@ -26,11 +27,13 @@ def test_stopping_is_no_fault() -> None:
         raise KeyboardInterrupt
 
 
-def test_what_does_not_close_is_left_behind() -> None:
+def test_what_does_not_close_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     lamps = OddLamps("hang")
-    assert close(lamps, seconds=0.05) == "lamps did not close within 0.05 s and was left behind"
+    monkeypatch.setattr(faults, "CLOSING_SECONDS", 0.05)
+    assert close(lamps) == "lamps did not close within 0.05 s and was left behind"
     lamps.let_go.set()
-    assert close(lamps, seconds=60) is None
+    monkeypatch.setattr(faults, "CLOSING_SECONDS", 60)
+    assert close(lamps) is None
 
 
 def test_what_fails_to_close_is_told() -> None:

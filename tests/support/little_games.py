@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, ClassVar
 
 import numpy as np
@@ -144,6 +145,13 @@ class Breaking(Leaving):
         if self.round == 1:
             raise KeyError("the cable is out")
         return super().step(actions)
+
+
+class Sticking(Leaving):
+    """Does not come back from being closed."""
+
+    def close(self) -> None:
+        threading.Event().wait()
 
 
 class Remembering(Leaving):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from envs.faults import guarded
+from envs.faults import close_in_time, guarded
 
 MASK = "action_mask"
 
@@ -108,8 +108,7 @@ class Game(ABC):
         """
         modules = [vars(sys.modules[kind.__module__]) for kind in type(self.raw).__mro__]
         if not any("pygame" in module for module in modules):
-            with self._guarded("close"):
-                self._env.close()
+            close_in_time(self.title, self._env.close)
 
     @property
     @abstractmethod

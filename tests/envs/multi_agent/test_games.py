@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from envs import faults
 from envs.multi_agent.games import AecGame, Game, ParallelGame
 from envs.multi_agent.opening import game_key, open_game
 from textgrad_agents.errors import ConfigError, EnvError
@@ -103,6 +104,15 @@ def test_whatever_a_game_raises_is_an_env_error() -> None:
     game.step(dict.fromkeys("abc", 0))
     with pytest.raises(EnvError, match="little_games:Breaking failed to take a step: KeyError: 'the cable is out'"):
         game.step(dict.fromkeys("abc", 0))
+
+
+def test_a_game_that_does_not_close_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "CLOSING_SECONDS", 0.05)
+    game = open_game("little_games:Sticking", {})
+    game.reset(0)
+    for again in (game.close, lambda: game.reset(1)):
+        with pytest.raises(EnvError, match=r"little_games:Sticking did not close within 0\.05 s and was left behind"):
+            again()
 
 
 @pytest.mark.parametrize(
