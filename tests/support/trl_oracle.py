@@ -22,8 +22,10 @@ def make_trainer(folder: Path, module: Any, tokenizer: Any, **settings: Any) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from datasets import Dataset
+        from transformers.utils.logging import disable_progress_bar
         from trl import GRPOConfig, GRPOTrainer
 
+        disable_progress_bar()
         module.save_pretrained(folder / "model")
         tokenizer.save_pretrained(folder / "model")
         logging.getLogger("trl").setLevel(logging.ERROR)
