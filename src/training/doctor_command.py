@@ -112,6 +112,9 @@ def _provider(name: str, base_url: str | None, variable: str | None, *, reach: b
         yield Finding("model", "rulebook, built in: no key, no network")
         return
     config = get_llm_config(name, base_url=base_url, api_key_env_var=variable)
+    if config.local_source is not None:
+        yield from _local(config.local_source)
+        return
     yield Finding("model", f"{config.model_string} at {config.url}")
     try:
         yield Finding("key", "there" if config.get_api_key() else "none, and none is needed")
@@ -121,6 +124,22 @@ def _provider(name: str, base_url: str | None, variable: str | None, *, reach: b
         yield _reached(config.url)
     else:
         yield Finding("server", "not tried; --reach does")
+
+
+def _local(source: str) -> Iterator[Finding]:
+    """Whether a model can be loaded into this process, and where it would run."""
+    try:
+        from textgrad_agents.engines.local.loading import load_tokenizer, pick_device, pick_dtype
+    except ImportError as error:
+        yield Finding("model", f"{source} needs textgrad-agents[rl]: {error}", bad=True)
+        return
+    try:
+        load_tokenizer(source)
+        yield Finding("model", f"{source} in this process, with tokenizer and chat template: no key, no network")
+    except ConfigError as error:
+        yield Finding("model", str(error), bad=True)
+    device = pick_device("auto")
+    yield Finding("device", f"{device} in {str(pick_dtype('auto', device)).removeprefix('torch.')}")
 
 
 def _reached(url: str) -> Finding:

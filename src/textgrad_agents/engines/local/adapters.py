@@ -122,6 +122,12 @@ def put(module: Any, name: str, stored: StoredAdapter) -> None:
     Raises:
         ConfigError: they have other names or shapes.
     """
+    own: peft.LoraConfig = module.peft_config[name]
+    if own.lora_alpha * stored.config.r != stored.config.lora_alpha * own.r:
+        raise ConfigError(
+            f"the stored adapter is scaled by {stored.config.lora_alpha}/{stored.config.r} and {name!r} by "
+            f"{own.lora_alpha}/{own.r}; load it under a new name"
+        )
     present = dict(weights(module, name))
     wrong = [
         key for key in present.keys() | stored.tensors.keys() if not _fits(present.get(key), stored.tensors.get(key))

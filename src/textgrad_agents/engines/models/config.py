@@ -41,15 +41,17 @@ _NOT_THE_ANSWER = PRICES | {
     *("name", "base_url", "api_key", "api_key_env_var", "is_multimodal"),
     *("timeout", "stream", "requests_per_minute", "tokens_per_minute"),
 }
+_LOCAL = "local:"
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 
 
 class LLMConfig(BaseModel):
-    """A model behind an OpenAI-compatible address.
+    """A model behind an OpenAI-compatible address, or in this process.
 
     Attributes:
         name: its name in files and tables.
-        model_string: its name on the wire.
+        model_string: its name on the wire; or ``local:`` and the folder (or hub name) of a model that is loaded into
+            this process, which has no address and no key (`engines.local.door` says what its `extra_params` are).
         base_url: the server's address; None means OpenAI.
         api_key: the key itself. It stays in memory: no dump, pickle, file or text ever holds it.
         api_key_env_var: environment variable that holds the key; None if the server wants none.
@@ -134,8 +136,15 @@ class LLMConfig(BaseModel):
 
     @property
     def url(self) -> str:
-        """The server's address."""
+        """The server's address; the model itself if it is in this process."""
+        if self.local_source is not None:
+            return self.model_string
         return self.base_url or OPENAI.base_url
+
+    @property
+    def local_source(self) -> str | None:
+        """Folder or hub name of a model in this process; None for a model behind an address."""
+        return self.model_string.removeprefix(_LOCAL) if self.model_string.startswith(_LOCAL) else None
 
     @property
     def provider(self) -> Provider | None:
@@ -157,6 +166,8 @@ class LLMConfig(BaseModel):
             ConfigError: the variable belongs to a provider and the address does not, or the key cannot be a key.
             MissingKeyError: the variable is not set.
         """
+        if self.local_source is not None:
+            return None
         if self.api_key is not None:
             return _usable(self.api_key.get_secret_value(), "api_key")
         if self.api_key_env_var is None:

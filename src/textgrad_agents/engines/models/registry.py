@@ -26,10 +26,11 @@ def list_available_models() -> list[str]:
 def get_llm_config(
     name_or_path: str | Path, *, base_url: str | None = None, api_key_env_var: str | None = None
 ) -> LLMConfig:
-    """The config of a known model, or the one in a JSON file.
+    """The config of a known model, of a model in this process, or the one in a JSON file.
 
     Args:
-        name_or_path: a name of `list_available_models`, the path of a JSON file, or with a `base_url` any model's name.
+        name_or_path: a name of `list_available_models`; ``local:`` and a model's folder; the path of a JSON file; or
+            with a `base_url` any model's name.
         base_url: another server to ask.
         api_key_env_var: another environment variable with the key.
 
@@ -42,6 +43,8 @@ def get_llm_config(
     name = str(name_or_path)
     if name in PRESETS and not isinstance(name_or_path, Path):
         config = PRESETS[name].config()
+    elif name.startswith("local:") and base_url is None:
+        return LLMConfig(name=name, model_string=name, api_key_env_var=None)
     elif isinstance(name_or_path, Path) or name.endswith(".json") or (base_url is None and os.sep in name):
         config = _read(Path(name_or_path))
     elif base_url is not None:

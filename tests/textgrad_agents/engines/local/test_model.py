@@ -148,7 +148,10 @@ def test_adapters_of_another_base_or_damaged_ones_are_refused(tmp_path: Path) ->
     model.save_adapter("solver", tmp_path)
     with pytest.raises(ConfigError, match="trained on a base model with the hash"):
         tiny_model(seed=1).load_adapter(tmp_path, "solver")
-    model.add_adapter("narrow", rank=2)
+    model.add_adapter("scaled", alpha=4)
+    with pytest.raises(ConfigError, match="is scaled by 16/8 and 'scaled' by 4/8"):
+        model.load_adapter(tmp_path, "scaled")
+    model.add_adapter("narrow", rank=2, alpha=4)
     with pytest.raises(ConfigError, match="other names or shapes"):
         model.load_adapter(tmp_path, "narrow")
     weights = tmp_path / "adapter_model.safetensors"
