@@ -155,7 +155,7 @@ class Collector:
         if episode.error is None:
             idle.append(environment)
         else:
-            self._put_away(environment)
+            await asyncio.to_thread(self._put_away, environment)  # others go on while it closes
         return episode
 
     async def _elsewhere(self, job: Job, crew: Crew) -> Episode:
