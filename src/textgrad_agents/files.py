@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,26 @@ def write_bytes(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder of files to `target`, which does not exist yet: whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        shutil.copytree(source, unfinished, dirs_exist_ok=True)
+        os.chmod(unfinished, 0o777 & ~_umask())
+        os.replace(unfinished, target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
 def remove_unfinished(folder: Path, name: str = "*") -> None:
     """Remove what killed writers of `name` left in `folder` and below; nobody else may be writing there."""
-    for unfinished in folder.rglob(f".{name}.*.part"):
-        unfinished.unlink()
+    for unfinished in [*folder.rglob(f".{name}.*.part")]:
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished)
+        else:
+            unfinished.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ line.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Collection
 from types import NoneType, UnionType
@@ -38,13 +39,19 @@ def exit_code(error: TextgradAgentsError | OSError) -> int:
 
 
 def add_model(parser: argparse.ArgumentParser, model: type[BaseModel], *, leave_out: Collection[str] = ()) -> None:
-    """Add a flag for each field of `model`; fields that are models themselves are flattened."""
+    """Add a flag for each field of `model`.
+
+    A field of models that are told apart by a `name` gives a flag for each of their fields; one of another model takes
+    a JSON object.
+    """
     for name, field in model.model_fields.items():
         if name in leave_out:
             continue
         types = _alternatives(field.annotation)
-        if all(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in types):
-            for kind in types:
+        models = [kind for kind in types if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        alone = len(models) == len(types)
+        if alone and all("name" in kind.model_fields for kind in models):
+            for kind in models:
                 add_model(parser, kind, leave_out=leave_out)
             continue
         settings: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": _help(field.description, field)}
@@ -53,6 +60,10 @@ def add_model(parser: argparse.ArgumentParser, model: type[BaseModel], *, leave_
             continue
         choices = [value for kind in types if get_origin(kind) is Literal for value in get_args(kind)]
         convert = float if float in types else int if int in types else str
+        if alone:
+            settings["help"] = f"{field.description} (a JSON object, such as {_example(models[0])})"
+            parser.add_argument(f"--{name}", type=str, metavar="JSON", **settings)
+            continue
         metavar = "{" + ",".join(map(str, choices)) + "}" if choices else convert.__name__.upper()
         parser.add_argument(f"--{name}", type=convert, metavar=metavar, **settings)
 
@@ -65,6 +76,13 @@ def _alternatives(annotation: Any) -> list[Any]:
     if hasattr(annotation, "__metadata__"):
         return _alternatives(annotation.__origin__)
     return [annotation]
+
+
+def _example(model: type[BaseModel]) -> str:
+    """The first number of a model as a JSON object."""
+    defaults = {name: field.default for name, field in model.model_fields.items()}
+    name = next(name for name, value in defaults.items() if isinstance(value, float))
+    return json.dumps({name: defaults[name]})
 
 
 def _help(description: str | None, field: Any) -> str:

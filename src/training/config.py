@@ -21,6 +21,7 @@ from textgrad_agents.errors import ConfigError, FileFormatError
 from textgrad_agents.files import read_json, write_json
 from textgrad_agents.validation import explain, short
 from training.environments import ENVIRONMENTS, Count, EnvironmentSettings, PistonballSettings
+from training.numeric_config import NumericConfig
 
 SCHEMA_VERSION = 1
 
@@ -37,6 +38,8 @@ _PLACES = {"exp_name", "experiments_dir", "policy_path"}
 _LENGTHS = {"num_iterations", "start_iteration", "patience", "min_delta", "restore_best"}
 _PICTURES = {"save_gif", "save_mp4"}
 _NOT_THE_RUN = _PLACES | _LENGTHS | _PICTURES | {"log_level", "concurrency", "num_workers"}
+BUILT_IN_MODELS = ("tiny", "small")
+"""Models of this machine that are made when they are first asked for."""
 _RATES = {"requests_per_minute", "tokens_per_minute"}
 _NOT_THE_MODEL = PRICES | _RATES | {"name", "base_url", "api_key_env_var", "timeout", "stream"}
 
@@ -59,6 +62,13 @@ class TrainingConfig(BaseModel):
     policy_path: Annotated[Path, Field(description="policy file to start from and to write")] = Path(
         "policies/policy.json"
     )
+    first_policy: Annotated[
+        str | None,
+        Field(min_length=1, description="policy that agents begin with where there is no policy file"),
+    ] = None
+    policy_words: Annotated[
+        tuple[str, ...] | None, Field(description="policies are one of these words, parted by spaces in a flag")
+    ] = None
     paradigm: Annotated[Paradigm, Field(description="who is given which feedback")] = "central_credit"
     num_iterations: Annotated[Count, Field(description="rounds of collecting and learning")] = 5
     trajectories_per_iteration: Annotated[Count, Field(description="episodes collected per iteration")] = 3
@@ -76,6 +86,17 @@ class TrainingConfig(BaseModel):
     textgrad_llm_config: Annotated[Model, Field(description="model of critic and optimizer, if it is another")] = None
     critic_llm_config: Annotated[Model, Field(description="model of the critic, if it is another")] = None
     optimizer_llm_config: Annotated[Model, Field(description="model of the optimizer, if it is another")] = None
+    base_model: Annotated[
+        str | None,
+        Field(min_length=1, description="a model of this machine acts: tiny, small, a folder, a hub name"),
+    ] = None
+    update: Annotated[
+        Literal["text", "weights", "both"], Field(description="what learns: the policies' texts, an adapter, or both")
+    ] = "text"
+    sampler: Annotated[
+        str, Field(min_length=1, description="what samples from base_model: local, or the URL of a vLLM server")
+    ] = "local"
+    numeric: Annotated[NumericConfig, Field(description="how weights learn")] = NumericConfig()
     exploration: Annotated[Number, Field(ge=0, le=2, description="temperature of actors while collecting")] = 0.15
     decision_interval: Annotated[
         Count, Field(description="agents decide in every so many cycles and repeat their action in between")
@@ -154,6 +175,21 @@ class TrainingConfig(BaseModel):
             raise ValueError(f"must be a path in Unicode, not {short(path)}")
         return path
 
+    @field_validator("policy_words", mode="before")
+    @classmethod
+    def _split_words(cls, words: object) -> object:
+        return tuple(words.split()) if isinstance(words, str) else words
+
+    @field_validator("numeric", mode="before")
+    @classmethod
+    def _read_numeric(cls, settings: object) -> object:
+        if not isinstance(settings, str):
+            return settings
+        try:
+            return json.loads(settings)
+        except ValueError as error:
+            raise ValueError(f'must be a JSON object, such as {{"lr": 0.003}}: {error}') from None
+
     @field_validator(*_MODELS, mode="before")
     @classmethod
     def _read_model(cls, model: object) -> object:
@@ -174,6 +210,30 @@ class TrainingConfig(BaseModel):
             raise ValueError(
                 f"start_iteration {self.start_iteration} must be below num_iterations {self.num_iterations}; "
                 "raise num_iterations to go on further"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_update(self) -> Self:
+        if self.base_model is None:
+            if self.update != "text":
+                raise ValueError(
+                    f"update {self.update!r} trains weights, and a model that is asked over a network gives no tokens "
+                    "to train on; name one of this machine with base_model (tiny, small, a folder or a hub name)"
+                )
+            if self.sampler != "local":
+                raise ValueError(f"sampler {short(self.sampler)} samples from a base_model, and there is none; name it")
+            return self
+        if self.agent_type == "rule":
+            raise ValueError("agent_type 'rule' asks no model; leave out base_model")
+        if self.sampler != "local" and not re.match(r"https?://[^\s/]", self.sampler):
+            raise ValueError(f"sampler must be local or the URL of a vLLM server, not {short(self.sampler)}")
+        if self.sampler != "local" and self.base_model in BUILT_IN_MODELS:
+            raise ValueError(f"sampler {short(self.sampler)} cannot serve the built-in model; use sampler local")
+        if self.base_model in BUILT_IN_MODELS and self.update != "weights" and self.environment.name != "math":
+            raise ValueError(
+                f"update {self.update!r} rewrites policies in English, which the built-in model {self.base_model} does "
+                "not follow outside of math; use update weights, or a base_model that follows instructions"
             )
         return self
 
@@ -316,6 +376,8 @@ class TrainingConfig(BaseModel):
     def _definition(self, *, resolve: bool) -> dict[str, Any]:
         """What defines the run, by flat name."""
         left_out = {*_NOT_THE_RUN, "environment", "model", *_MODELS}
+        if self.update == "text":
+            left_out.add("numeric")
         settings = self.model_dump(mode="json", exclude=left_out)
         played = self.environment.parameters()
         definition = {"environment": played.pop("name"), **played, **settings}

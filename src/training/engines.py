@@ -1,7 +1,8 @@
 """The engines of a run: who acts, who criticises, who rewrites, and what stands around them while the run is on.
 
-Around every engine is a `Stack` (tries, turns, budget, meter), and around that the journal. The built-in engine is free
-and always says the same, so it has no journal and, where nothing limits the run, no budget.
+Around every engine is a `Stack` (tries, turns, budget, meter), and around that the journal. The built-in engine and a
+model of this machine are free and always say the same, so they have no journal and, where nothing limits the run, no
+budget.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, EngineRole, Gene
 from textgrad_agents.journal import Journal, Journaled
 from textgrad_agents.messages import Completion, Message
 from training.config import TrainingConfig
+from training.local_policy import LocalPolicy
 
 BUILT_IN = "rulebook"
 ROLES: tuple[EngineRole, ...] = ("actor", "critic", "optimizer")
@@ -54,11 +56,17 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Engines by role, with nothing around them."""
+    """Engines by role, with nothing around them.
+
+    Attributes:
+        actor, critic, optimizer: the engines.
+        local: the model of this machine that the actor is, if it is one.
+    """
 
     actor: Engine
     critic: Engine
     optimizer: Engine
+    local: LocalPolicy | None = None
 
     @classmethod
     def of(cls, config: TrainingConfig, *, need_keys: bool = True) -> Self:
@@ -69,9 +77,13 @@ class Engines:
             MissingKeyError: a model's key is not set; nothing was made or spent.
         """
         models = config.models
-        actor, critic = _engine(models["actor"], need_keys), _engine(models["critic"], need_keys)
+        critic = _engine(models["critic"], need_keys)
         same = models["optimizer"] == models["critic"]
-        return cls(actor, critic, critic if same else _engine(models["optimizer"], need_keys))
+        optimizer = critic if same else _engine(models["optimizer"], need_keys)
+        if config.base_model is None:
+            return cls(_engine(models["actor"], need_keys), critic, optimizer)
+        local = LocalPolicy(config)
+        return cls(local.engine, critic, optimizer, local)
 
     @classmethod
     def single(cls, engine: Engine) -> Self:
@@ -81,7 +93,8 @@ class Engines:
     @classmethod
     def recorded(cls, description: Mapping[str, Mapping[str, Any]]) -> Self:
         """Engines that stand for those described: they say what the journal holds and nothing else."""
-        return cls(*(_Recorded.of(description[role]) for role in ROLES))
+        actor, critic, optimizer = (_Recorded.of(description[role]) for role in ROLES)
+        return cls(actor, critic, optimizer)
 
     def all(self) -> tuple[Engine, Engine, Engine]:
         """The engines in the order of `ROLES`; one engine may have two roles."""
@@ -111,9 +124,13 @@ class Engines:
         for engine in self.all():
             if id(engine) not in made:
                 wrapped = stack(engine)
-                free = isinstance(engine, RulebookEngine)
-                made[id(engine)] = wrapped if journal is None or free else Journaled(wrapped, journal)
-        return Engines(*(made[id(engine)] for engine in self.all()))
+                made[id(engine)] = wrapped if journal is None or self.is_free(engine) else Journaled(wrapped, journal)
+        actor, critic, optimizer = (made[id(engine)] for engine in self.all())
+        return Engines(actor, critic, optimizer, self.local)
+
+    def is_free(self, engine: Engine) -> bool:
+        """True for an engine that costs nothing and always says the same: built in, or a model of this machine."""
+        return isinstance(engine, RulebookEngine) or (self.local is not None and engine is self.local.engine)
 
 
 class RunEngines:
@@ -143,7 +160,7 @@ class RunEngines:
         concurrency: int,
         on_try: Callable[[Try], None] | None = None,
     ) -> None:
-        free = all(isinstance(one, RulebookEngine) for one in engines.all())
+        free = all(map(engines.is_free, engines.all()))
         self.budget = None if free and limits == NO_LIMITS else limits.budget(account)
         self.meter = Meter()
         stack = Stack(meter=self.meter, concurrency=concurrency, budget=self.budget, on_try=on_try)

@@ -66,6 +66,7 @@ class PairedGate:
         max_pairs: most episode pairs per decision.
         alpha: "sequential": probability of accepting a candidate that is not better, at most.
         sequential: True stops as soon as the evidence decides; False plays all pairs and compares means.
+        weights: says which weights the teams play with, if those can change: evidence is about one state of them.
         done: told after every pair with the difference seen.
 
     Raises:
@@ -80,6 +81,7 @@ class PairedGate:
         max_pairs: int,
         alpha: float,
         sequential: bool,
+        weights: Callable[[], str] | None = None,
         done: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         if sequential:
@@ -89,6 +91,7 @@ class PairedGate:
         self._max_pairs = max_pairs
         self._alpha = alpha
         self._sequential = sequential
+        self._weights = weights
         self._done = done
         self._evidence: dict[tuple[str, str], list[float]] = {}
         self._iteration = -1
@@ -100,7 +103,7 @@ class PairedGate:
         """Compare the teams on fresh episodes of this iteration."""
         if iteration != self._iteration:
             self._begin(iteration)
-        ours, theirs = teams = team_hash(incumbent), team_hash(candidate)
+        ours, theirs = teams = self._team(incumbent), self._team(candidate)
         differences = list(self._evidence.get(teams, ()))
         test = SequentialTest(alpha=self._alpha, max_pairs=len(differences) + self._max_pairs, differences=differences)
         rows: list[dict[str, Any]] = []
@@ -136,6 +139,10 @@ class PairedGate:
             gain=_mean(differences) if differences else None,
             e_value=test.e_value if self._sequential else None,
         )
+
+    def _team(self, policies: Mapping[str, str]) -> str:
+        """What a team is known by: its policies, and the weights it plays with."""
+        return team_hash(policies) if self._weights is None else f"{team_hash(policies)}/{self._weights()[:16]}"
 
     def state(self) -> list[Any]:
         """The evidence so far, as JSON-like values."""

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from textgrad_agents.interfaces import Engine, Learner, UpdateReport
+from textgrad_agents.optim.constraints import AllowedWords
 from textgrad_agents.trajectory import Episode
 from training.acceptance import Gate
 from training.collect import Collector
 from training.config import TrainingConfig
 from training.gate import AlwaysAccept, PairedGate
 from training.judging import EpisodeCritic
+from training.local_policy import LocalPolicy
 from training.paradigms import ParadigmEvaluator
 from training.run_events import RunEvents
 from training.runs import RunFolder
@@ -79,6 +81,7 @@ def make_learners(
     critic: Engine,
     optimizer: Engine,
     gate: Gate,
+    local: LocalPolicy | None,
     events: RunEvents,
 ) -> Learners:
     """The learners that a config names.
@@ -91,12 +94,20 @@ def make_learners(
         critic: engine that judges.
         optimizer: engine that rewrites.
         gate: decides about new policies.
+        local: the model of this machine that acts, if one does.
         events: told of evaluations and decisions.
     """
+    judge = EpisodeCritic(evaluator, critic, roles=roles, seed=config.seed, report=events.evaluated)
+    weights: tuple[Learner[Episode], ...] = ()
+    if local is not None and config.update != "text":
+        weights = (local.learner(roles, events.reported),)
+    if config.update == "weights":
+        return Learners(judge if config.numeric.reads_judgements else None, weights)
     textual = TextualLearner(
         policies,
         optimizer,
         gate,
+        checks=[] if config.policy_words is None else [AllowedWords(config.policy_words)],
         gate_scope=config.gate_scope,
         critic_name=f"{config.paradigm} critic",
         summarizer=critic if config.credit_summary else None,
@@ -104,14 +115,25 @@ def make_learners(
         seed=config.seed,
         report=events.decided,
     )
-    judge = EpisodeCritic(evaluator, critic, roles=roles, seed=config.seed, report=events.evaluated)
-    return Learners(judge, (textual,), textual)
+    return Learners(judge, (*weights, textual), textual)
 
 
 def make_gate(
-    config: TrainingConfig, collector: Collector, run: RunFolder, done: Callable[[dict[str, Any]], None]
+    config: TrainingConfig,
+    collector: Collector,
+    run: RunFolder,
+    done: Callable[[dict[str, Any]], None],
+    local: LocalPolicy | None = None,
 ) -> Gate:
-    """The gate that a config names; `done` is told of each pair of test episodes."""
+    """The gate that a config names.
+
+    Args:
+        config: of the run.
+        collector: plays the test episodes.
+        run: keeps their record.
+        done: told of each pair of them.
+        local: the model of this machine that acts, if one does: evidence is about its present weights.
+    """
     if config.gate == "none":
         return AlwaysAccept()
     return PairedGate(
@@ -120,6 +142,7 @@ def make_gate(
         max_pairs=config.gate_episodes,
         alpha=config.alpha,
         sequential=config.gate == "sequential",
+        weights=local.version if local is not None else None,
         done=done,
     )
 

@@ -111,6 +111,7 @@ class MonteCarloTrainer:
             else None
         )
         self._events = RunEvents(self.run, on_event)
+        self._local = engines.local if engines else None
         self.engines = self._at_work(engines, limits) if engines else None
         self.episode_generator = EpisodeGenerator.of(config, self.engines.actor if self.engines else None)
         self._collector = self.episode_generator.collector(with_model=self.engines is not None)
@@ -283,7 +284,10 @@ class MonteCarloTrainer:
         iteration: int = row["iteration"]
         self._learners.save(self.run.learners(iteration))
         if self._versions is not None and before is not None:
-            self._versions.save(before, self._learners.policies(before), row, reports)
+            weights = None
+            if self._local is not None:
+                weights = self._local.keep(self.run.path / "adapters", self._versions.manager.policy_path)
+            self._versions.save(before, self._learners.policies(before), row, reports, weights=weights)
         self.run.finish(row)
         self._learned = iteration
 
@@ -310,8 +314,10 @@ class MonteCarloTrainer:
         )
 
     def _new_learners(self) -> Learners:
-        if self.engines is None or self.policy_manager is None:
+        if self.engines is None or self._versions is None or self.policy_manager is None:
             return Learners()
+        if self._local is not None:
+            self._local.use(self._versions.first_weights(), self.policy_manager.policy_path.parent)
         return make_learners(
             self.config,
             self.policy_manager.get_current_policies(),
@@ -319,7 +325,8 @@ class MonteCarloTrainer:
             self._roles,
             critic=self.engines.critic,
             optimizer=self.engines.optimizer,
-            gate=make_gate(self.config, self._collector, self.run, self._paired),
+            gate=make_gate(self.config, self._collector, self.run, self._paired, self._local),
+            local=self._local,
             events=self._events,
         )
 

@@ -34,6 +34,8 @@ class NumericConfig(BaseModel):
     """What a `LoraLearner` is told.
 
     Attributes:
+        rank: rank of the adapter that a run trains.
+        alpha: the adapter's update is scaled by ``alpha / rank``.
         algorithm: which file of `training.numeric.algorithms` fills the weights.
         lr: learning rate of AdamW; adapters want about ten times that of full weights.
         betas: decay rates of AdamW's two moments.
@@ -62,6 +64,8 @@ class NumericConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    rank: int = Field(default=8, ge=1)
+    alpha: int = Field(default=16, ge=1)
     algorithm: AlgorithmName = "dr_grpo"
     lr: float = Field(default=1e-4, gt=0)
     betas: tuple[float, float] = (0.9, 0.999)
@@ -86,3 +90,8 @@ class NumericConfig(BaseModel):
     token_budget: int = Field(default=4096, ge=1)
     gradient_checkpointing: bool = False
     seed: int = 0
+
+    @property
+    def reads_judgements(self) -> bool:
+        """True if what critics say is part of the update."""
+        return self.credit in ("steps", "agents") or self.algorithm == "self_distillation"

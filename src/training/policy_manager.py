@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from textgrad_agents.errors import ConfigError, FileFormatError
-from textgrad_agents.files import write_json
+from textgrad_agents.files import copy_folder, write_json
 from textgrad_agents.policy import (
     AdapterReference,
     AgentPolicy,
@@ -131,7 +132,15 @@ class PolicyManager:
             self._policies_at(iteration)
 
     @classmethod
-    def for_run(cls, place: PolicyPlace, agent_names: Sequence[str], experiment: str, *, timestamp: str) -> Self:
+    def for_run(
+        cls,
+        place: PolicyPlace,
+        agent_names: Sequence[str],
+        experiment: str,
+        *,
+        timestamp: str,
+        first: str = DEFAULT_POLICY,
+    ) -> Self:
         """The policies of a run, ready to be written: a run that is new to its file begins with the current policies.
 
         Args:
@@ -139,13 +148,14 @@ class PolicyManager:
             agent_names: names of the run's agents.
             experiment: name of the run.
             timestamp: when the run began, ISO 8601.
+            first: policy of every agent where there is no file to start from.
 
         Raises:
             FileFormatError: the file to start from is damaged, or is for other agents.
             ConfigError: the file cannot be written.
         """
         start = place.write if place.read is None else place.read
-        file = _first(dict.fromkeys(agent_names, AgentPolicy(policy=DEFAULT_POLICY)), timestamp)
+        file = _first(dict.fromkeys(agent_names, AgentPolicy(policy=first)), timestamp)
         source = cls(start, agent_names=agent_names, file=file if place.read is None else None)
         if place.read == place.write:
             if source._file.experiment == experiment:
@@ -154,7 +164,11 @@ class PolicyManager:
             manager = cls(place.write, agent_names=agent_names, file=source._file.model_copy(update=begun))
         else:
             parent = None if place.read is None else Lineage(parent=team_hash(source.get_current_policies()))
-            file = _first(source._file.current.of(source.agent_names), timestamp, experiment, parent)
+            policies = {
+                agent: _moved(policy, start.parent, place.write.parent)
+                for agent, policy in source._file.current.of(source.agent_names).items()
+            }
+            file = _first(policies, timestamp, experiment, parent)
             manager = cls(place.write, agent_names=agent_names, file=file)
         manager._write(manager._file)
         return manager
@@ -256,15 +270,21 @@ class PolicyManager:
         self._write(self._file.reset(iteration))
 
     def publish(self, path: Path, iteration: int, description: str) -> None:
-        """Write one version alone to another file, marked as one that runs only start from.
+        """Write one version alone to another file, marked as one that runs only start from, with its weights beside it.
 
         Raises:
-            ConfigError: there is no such version.
+            ConfigError: there is no such version, or its weights are missing.
         """
-        self._policies_at(iteration)
+        policies = self._policies_at(iteration)
+        version = self._file.at(iteration)
+        if any(policy.adapter for policy in policies.values()):
+            carried = {
+                agent: _carried(policy, self.policy_path.parent, path.parent) for agent, policy in policies.items()
+            }
+            version = version.model_copy(update={"agent_policies": carried})
         file = self._file.model_copy(
             update={
-                "policies": {f"iteration_{iteration}": self._file.at(iteration)},
+                "policies": {f"iteration_{iteration}": version},
                 "current_iteration": iteration,
                 "first_iteration": iteration,
                 "superseded": (),
@@ -331,6 +351,32 @@ def _first(
         first_iteration=None if experiment is None else 0,
         policies={"iteration_0": version},
     )
+
+
+def _moved(policy: AgentPolicy, before: Path, after: Path) -> AgentPolicy:
+    """A policy whose weights stay where they are, for a file in another folder."""
+    adapter = policy.adapter
+    if adapter is None:
+        return policy
+    path = os.path.relpath(before / adapter.path, after)
+    return policy.model_copy(update={"adapter": adapter.model_copy(update={"path": path})})
+
+
+def _carried(policy: AgentPolicy, before: Path, after: Path) -> AgentPolicy:
+    """A policy with a copy of its weights beside the file in `after`.
+
+    Raises:
+        ConfigError: the weights are missing.
+    """
+    adapter = policy.adapter
+    if adapter is None:
+        return policy
+    source, name = before / adapter.path, f"adapters/{adapter.sha256[:16]}"
+    if not source.is_dir():
+        raise ConfigError(f"the policy's adapter {source} is missing; restore the folder, or publish another version")
+    if not (after / name).exists():
+        copy_folder(source, after / name)
+    return policy.model_copy(update={"adapter": adapter.model_copy(update={"path": name})})
 
 
 def _names(agents: Sequence[str]) -> str:

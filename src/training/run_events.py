@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from textgrad_agents.engines.middleware import Try
@@ -51,6 +51,10 @@ class RunEvents:
                 tokens=None if one.usage is None else one.usage.input_tokens + one.usage.output_tokens,
                 cost_usd=one.cost_usd,
             )
+
+    def reported(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """A learner says what happened in an update."""
+        self.emit(kind, **facts)
 
     def played(self, episode: Episode) -> None:
         """An episode is over."""

@@ -27,7 +27,7 @@ from textgrad_agents.loggers import FileLogger
 from textgrad_agents.policy import parse_policy_file, read_policy_file
 from textgrad_agents.validation import short
 from training.config import TrainingConfig
-from training.policy_manager import PolicyManager, choose_policy_file
+from training.policy_manager import DEFAULT_POLICY, PolicyManager, choose_policy_file
 from training.run_lock import HOLDER, LOCK, RunLock, now
 from training.run_places import JOURNAL, clear, free_names, numbered, stored_config, why_not
 
@@ -164,7 +164,8 @@ class RunFolder:
         if place.note:
             self.notes.append(place.note)
         remove_unfinished(place.write.parent, place.write.name)
-        manager = PolicyManager.for_run(place, agents, self.name, timestamp=began)
+        first = self.config.first_policy or DEFAULT_POLICY
+        manager = PolicyManager.for_run(place, agents, self.name, timestamp=began, first=first)
         written = None if manager.policy_path == own else str(manager.policy_path)
         self.journal.once("policies", lambda: {"path": written, "file": manager.file.to_dict()})
         return manager

@@ -13,6 +13,7 @@ from typing import Any, cast
 from textgrad_agents.errors import FileFormatError
 from textgrad_agents.files import read_json, write_json
 from textgrad_agents.interfaces import Engine, UpdateReport
+from textgrad_agents.optim.constraints import Check
 from textgrad_agents.optim.descent import TextualGradientDescent
 from textgrad_agents.optim.proposals import Outcome, Proposal
 from textgrad_agents.trajectory import Episode
@@ -35,6 +36,7 @@ class TextualLearner:
         optimizer: engine of the optimizer.
         gate: decides about proposals.
         gate_scope: whether it decides about all proposals together or about each agent's.
+        checks: what every new policy has to keep.
         critic_name: who judged, for the gradients.
         summarizer: engine that merges what several episodes say of an agent; None leaves the pieces as they are.
         gradient_memory: the optimizer sees the feedback of so many earlier updates again.
@@ -54,6 +56,7 @@ class TextualLearner:
         gate: Gate,
         *,
         gate_scope: GateScope = "joint",
+        checks: Sequence[Check] = (),
         critic_name: str = "critic",
         summarizer: Engine | None = None,
         gradient_memory: int = 0,
@@ -69,7 +72,7 @@ class TextualLearner:
         self._summarizer = summarizer
         self._report = report
         self.optimizer = TextualGradientDescent(
-            self._parameters.values(), engine=optimizer, gradient_memory=gradient_memory, seed=seed
+            self._parameters.values(), engine=optimizer, checks=checks, gradient_memory=gradient_memory, seed=seed
         )
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from textgrad_agents.interfaces import UpdateReport
-from textgrad_agents.policy import Lineage, team_hash
+from textgrad_agents.policy import AdapterReference, Lineage, team_hash
 from training.iteration_rows import Row, best_version
 from training.policy_manager import PolicyManager
 from training.runs import RunFolder
@@ -34,12 +34,23 @@ class Versions:
                 break
         return self.manager.get_current_policies()
 
+    def first_weights(self) -> AdapterReference | None:
+        """The adapter that the run began with."""
+        policies = self.manager.file.at(self.number(0)).of(self.manager.agent_names)
+        return next((policy.adapter for policy in policies.values() if policy.adapter is not None), None)
+
     def is_saved(self, iteration: int) -> bool:
         """True if the version that an iteration led to is in the file."""
         return self.number(iteration + 1) in self.manager.file.iterations
 
     def save(
-        self, before: Mapping[str, str], after: Mapping[str, str], row: Row, reports: Sequence[UpdateReport]
+        self,
+        before: Mapping[str, str],
+        after: Mapping[str, str],
+        row: Row,
+        reports: Sequence[UpdateReport],
+        *,
+        weights: AdapterReference | None = None,
     ) -> None:
         """Add the version that an iteration led to.
 
@@ -48,6 +59,7 @@ class Versions:
             after: those that were learned.
             row: the numbers of the iteration.
             reports: what the learners said of it.
+            weights: the adapter that all agents act with.
         """
         scores = [report.metrics["score"] for report in reports if "score" in report.metrics]
         lineage = Lineage(
@@ -57,7 +69,8 @@ class Versions:
             score=scores[-1] if scores else None,
         )
         time = self.run.time_of(f"iteration {row['iteration']}")
-        self.manager.save_updated_policies(after, row, timestamp=time, lineage=lineage)
+        adapters = None if weights is None else dict.fromkeys(after, weights)
+        self.manager.save_updated_policies(after, row, timestamp=time, lineage=lineage, adapters=adapters)
 
     def keep_best(self, rows: Sequence[Row], *, restore: bool, note: Callable[[str], None]) -> None:
         """Write the best version to a file of its own.

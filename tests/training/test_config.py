@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from textgrad_agents.errors import ConfigError, FileFormatError
 from training.config import TrainingConfig
 from training.environments import LampsSettings, PettingZooSettings, PistonballSettings
+from training.numeric_config import NumericConfig
 
 KEY = "sk-canary-0123456789"
 MODEL = {"name": "mine", "model_string": "m", "base_url": "http://localhost:8000/v1", "api_key": KEY}
@@ -39,6 +40,8 @@ def test_defaults() -> None:
         "exp_name": "pistonball_exp",
         "experiments_dir": "experiments",
         "policy_path": "policies/policy.json",
+        "first_policy": None,
+        "policy_words": None,
         "paradigm": "central_credit",
         "num_iterations": 5,
         "trajectories_per_iteration": 3,
@@ -65,6 +68,10 @@ def test_defaults() -> None:
         "textgrad_llm_config": None,
         "critic_llm_config": None,
         "optimizer_llm_config": None,
+        "base_model": None,
+        "update": "text",
+        "sampler": "local",
+        "numeric": NumericConfig().model_dump(mode="json"),
         "exploration": 0.15,
         "decision_interval": 1,
         "siblings": 1,
@@ -529,3 +536,33 @@ def test_a_model_file_counts_by_what_it_holds(tmp_path: Path) -> None:
     assert TrainingConfig(llm_config=two).fingerprint() == before
     one.write_text(json.dumps({"name": "one", "model_string": "other"}))
     assert TrainingConfig(llm_config=one).fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"update": "weights"}, "base_model"),
+        ({"update": "both"}, "base_model"),
+        ({"sampler": "http://127.0.0.1:8000/v1"}, "there is none"),
+        ({"base_model": "tiny"}, "policies in English"),
+        ({"base_model": "tiny", "update": "both"}, "policies in English"),
+        (
+            {"base_model": "tiny", "update": "weights", "sampler": "http://127.0.0.1:8000/v1"},
+            "cannot serve the built-in",
+        ),
+        ({"base_model": "folder", "sampler": "elsewhere"}, "local or the URL"),
+        ({"base_model": "tiny", "update": "weights", "agent_type": "rule"}, "leave out base_model"),
+        ({"base_model": "tiny", "update": "weights", "numeric": {"lr": -1}}, r"numeric\.lr"),
+        ({"base_model": "tiny", "update": "weights", "numeric": "{"}, "JSON object"),
+        ({"siblings": 2}, "multiple of siblings"),
+    ],
+)
+def test_weights_that_cannot_be_trained_so(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainingConfig(**settings)
+
+
+def test_settings_of_weights_are_part_of_the_run_where_weights_learn() -> None:
+    weights = {"base_model": "tiny", "update": "weights"}
+    assert TrainingConfig(numeric={"lr": 0.1}).fingerprint() == TrainingConfig().fingerprint()
+    assert TrainingConfig(**weights, numeric={"lr": 0.1}).fingerprint() != TrainingConfig(**weights).fingerprint()
