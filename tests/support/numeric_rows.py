@@ -73,14 +73,25 @@ class NoScores:
     def current(self) -> Any:
         raise AssertionError("not asked for")
 
-    reference = teacher = current
+    reference = teacher = told = current
 
 
 class GivenScores(NoScores):
     """Log-probabilities that a test has chosen."""
 
-    def __init__(self, current: Sequence[Any] = (), reference: Sequence[Any] = (), teacher: Sequence[Any] = ()) -> None:
-        self._given = {"current": tuple(current), "reference": tuple(reference), "teacher": tuple(teacher)}
+    def __init__(
+        self,
+        current: Sequence[Any] = (),
+        reference: Sequence[Any] = (),
+        teacher: Sequence[Any] = (),
+        told: Sequence[bool] = (),
+    ) -> None:
+        self._given = {
+            "current": tuple(current),
+            "reference": tuple(reference),
+            "teacher": tuple(teacher),
+            "told": tuple(told),
+        }
 
     def current(self) -> Any:
         return self._given["current"]
@@ -90,3 +101,6 @@ class GivenScores(NoScores):
 
     def teacher(self) -> Any:
         return self._given["teacher"]
+
+    def told(self) -> Any:
+        return self._given["told"]

@@ -42,10 +42,10 @@ class MicroBatch:
     def logprobs(self, forward: Forward) -> Tensor:
         """Log-probabilities of the chosen tokens, `(B, T)`, 0 elsewhere."""
         values_N = forward.logprobs(self.layout, self.temperatures_N)
-        device = values_N.device
-        slot = {index: b for b, index in enumerate(self.rows)}
-        b_N = torch.tensor([slot[int(index)] for index in self.layout.rows_N], device=device)
-        t_N = torch.tensor(self.layout.columns_N, device=device)
+        slots = np.zeros(max(self.rows) + 1, np.int64)
+        slots[list(self.rows)] = np.arange(len(self.rows))
+        b_N = torch.tensor(slots[self.layout.rows_N], device=values_N.device)
+        t_N = torch.tensor(self.layout.columns_N, device=values_N.device)
         return values_N.new_zeros(self.mask_BT.shape).index_put((b_N, t_N), values_N)
 
     def pad(self, arrays: Arrays, like: Tensor) -> Tensor:
@@ -113,8 +113,8 @@ def _micro_batch(rows: Sequence[Row], chosen: Sequence[Bin], device: torch.devic
     width = max(len(rows[index].action_ids) for index in indices)
     mask_BT = _pad([rows[index].mask for index in indices], width).to(device)
     sampler_BT = _pad([np.where(rows[i].mask, rows[i].sampler_logprobs, 0) for i in indices], width).to(device)
-    temperature = np.array([rows[int(index)].temperature or 1.0 for index in layout.rows_N], np.float32)
-    return MicroBatch(indices, layout, mask_BT, sampler_BT, torch.tensor(temperature, device=device))
+    temperatures = np.array([row.temperature or 1.0 for row in rows], np.float32)[layout.rows_N]
+    return MicroBatch(indices, layout, mask_BT, sampler_BT, torch.tensor(temperatures, device=device))
 
 
 def _pad(arrays: Sequence[np.ndarray], width: int) -> Tensor:

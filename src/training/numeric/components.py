@@ -66,7 +66,11 @@ class Scores(Protocol):
         ...
 
     def teacher(self) -> Arrays:
-        """Under the policy as it is, told what the critic said; without a word from it, as `current`."""
+        """Under the policy as it is, told what the critic said."""
+        ...
+
+    def told(self) -> Sequence[bool]:
+        """True for the rows of which the critic said something that could be put into their prompt."""
         ...
 
 

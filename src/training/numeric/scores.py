@@ -45,6 +45,10 @@ class ModelScores:
         told = [self._told(row, hint) for row, hint in zip(self.rows, self.hints, strict=True)]
         return tuple(rescore(told, self.model, adapter=self.adapter, config=self.config))
 
+    def told(self) -> tuple[bool, ...]:
+        """True for the rows whose prompt has a place for what the critic said of them."""
+        return tuple(bool(hint and row.spans) for row, hint in zip(self.rows, self.hints, strict=True))
+
     def _told(self, row: Row, hint: str) -> Row:
         """The row with the hint behind the text of its last Variable; without one there is no place to put it."""
         if not hint or not row.spans:

@@ -129,9 +129,8 @@ def test_dpo_has_the_gradient_of_its_loss() -> None:
 
 def test_self_distillation_learns_where_the_critic_said_something() -> None:
     rows = make_rows(groups=1, members=3)
-    current = [row.sampler_logprobs for row in rows]
-    teacher = [current[0], current[1] + 0.1, current[2]]
-    weights = ALGORITHMS["self_distillation"].fill(rows, NumericConfig(), GivenScores(current=current, teacher=teacher))
+    scores = GivenScores(teacher=[row.sampler_logprobs for row in rows], told=[False, True, False])
+    weights = ALGORITHMS["self_distillation"].fill(rows, NumericConfig(), scores)
     assert weights.live(3) == (1,)
     assert weights.ref_kl is not None
     assert weights.ref_kl.denom == rows[1].mask.sum()

@@ -2,7 +2,7 @@
 
 The teacher is the policy itself with the critic's words in its prompt, at the recorded tokens: SDPO (arXiv 2601.20802);
 the student moves towards it by the divergence KL(π‖teacher), estimated at those tokens. A row that the critic said
-nothing of is its own teacher and has no weight. The teacher is held for all updates of a batch.
+nothing of has no teacher and no weight. The teacher is held for all updates of a batch.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from training.numeric.settings import NumericConfig
 
 def fill(rows: Sequence[Row], config: NumericConfig, scores: Scores) -> Weights:
     """Divergence from the teacher, mean over the tokens of rows that have one."""
-    teacher, current = scores.teacher(), scores.current()
-    taught = [not np.array_equal(told, untold) for told, untold in zip(teacher, current, strict=True)]
+    taught = scores.told()
     weights = tuple(one if learns else np.zeros_like(one) for one, learns in zip(ones(rows), taught, strict=True))
     denom = tokens([row for row, learns in zip(rows, taught, strict=True) if learns])
-    return Weights(ref_kl=Component(weights, denom, teacher))
+    return Weights(ref_kl=Component(weights, denom, scores.teacher()))
 
 
 SELF_DISTILLATION = Algorithm("self_distillation", fill)
