@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from envs.pistonball import PistonballEnvironment
 from textgrad_agents.engines import ScriptedEngine
-from textgrad_agents.errors import ConfigError
+from textgrad_agents.errors import ConfigError, EnvError
+from training.drawing import draw_episode
 from training.episode_generator import EpisodeGenerator
+from training.export import load_episode
 from training.scores import summarise
 
 
@@ -62,6 +65,27 @@ def test_an_evaluation_is_summarised_and_written(tmp_path):
     assert len(summary["gif_paths"]) == 3
 
 
+def test_films_beside_pictures_and_afterwards(tmp_path):
+    small(agent_type="rule").generate_episodes(1, save_mp4=True)
+    folder = tmp_path / "experiments" / "small" / "iteration_0" / "episode_0"
+    film = (folder / "episode_0.mp4").read_bytes()
+    assert film[4:8] == b"ftyp"
+    assert (folder / "episode_0.gif").exists()
+    assert draw_episode(load_episode(folder), tmp_path / "later.mp4").read_bytes() == film
+    *_, path = small(agent_type="rule").render_single_episode(save_path="one.mp4")
+    assert (tmp_path / path).read_bytes()[4:8] == b"ftyp"
+
+
+def test_an_episode_that_fails_at_once_has_no_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(PistonballEnvironment, "reset", lambda self, seed: 1 / 0)
+    [episode] = small(agent_type="rule").generate_episodes(1)
+    assert episode["error"] == "pistonball failed to start: ZeroDivisionError: division by zero"
+    assert (episode["length"], episode["gif_path"]) == (0, None)
+    assert (tmp_path / "experiments" / "small" / "iteration_0" / "episode_0" / "episode.json").exists()
+    with pytest.raises(EnvError, match="failed to start"):
+        small(agent_type="rule").render_single_episode()
+
+
 def test_evaluation_and_training_never_share_seeds():
     generator = small(agent_type="rule")
     trained = generator.generate_episodes(3, save_gif=False)
@@ -95,5 +119,8 @@ def test_what_is_missing_is_named():
         small(agent_type="llm").generate_episodes(1)
     with pytest.raises(ConfigError, match="num_episodes must be at least 1, got 0"):
         small(agent_type="rule").generate_episodes(0)
+    for name in ("num_workers", "save_interval"):
+        with pytest.raises(ConfigError, match=f"{name} must be at least 1, got 0"):
+            small(agent_type="rule").generate_episodes(1, **{name: 0})
     with pytest.raises(ConfigError, match="policy of piston_0 must be a text"):
         small(engine=ScriptedEngine([])).generate_episodes(1, agent_policies={"piston_0": {"text": "x"}})
