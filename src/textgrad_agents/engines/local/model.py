@@ -17,6 +17,7 @@ from typing import Any, cast
 import peft
 import torch
 from numpy.typing import NDArray
+from peft.tuners.tuners_utils import BaseTunerLayer
 
 from textgrad_agents.engines.local import adapters
 from textgrad_agents.engines.local.hashing import adapter_hash, base_hash
@@ -51,6 +52,8 @@ class LocalModel:
         self.device, self.dtype = parameter.device, parameter.dtype
         self._adapters: dict[str, Adapter] = {}
         self._active: str | None = None
+        self._layers: list[BaseTunerLayer] = []
+        self._parameters: list[torch.nn.Parameter] = []
         self._lock = RLock()
 
     @classmethod
@@ -166,14 +169,16 @@ class LocalModel:
     def _switch(self, name: str | None) -> None:
         if name == self._active:
             return
-        if name is None:
-            self.module.base_model.disable_adapter_layers()
-        else:
-            if self._active is None:
-                self.module.base_model.enable_adapter_layers()
-            self.module.set_adapter(name)
+        for layer in self._layers:
+            if name is None:
+                layer.enable_adapters(False)
+            else:
+                if self._active is None:
+                    layer.enable_adapters(True)
+                layer.set_adapter(name)
+        for parameter in self._parameters:  # peft freezes the adapters that it switches off
+            parameter.requires_grad_(True)
         self._active = name
-        self._require_gradients()
 
     def _insert(self, name: str, config: peft.LoraConfig, seed: int) -> Adapter:
         if not adapters.is_name(name) or name in self._adapters:
@@ -191,6 +196,8 @@ class LocalModel:
             self.module.eval()
             self._active = name
             self._adapters[name] = Adapter(name, 0, "", self.base_hash)
+            self._layers = [one for one in self.module.modules() if isinstance(one, BaseTunerLayer)]
+            self._parameters = [one for key, one in self.module.named_parameters() if adapters.is_lora(key)]
             self.module.set_adapter(name)
             self._switch(before)
             return self._restate(name, 0)
@@ -200,12 +207,6 @@ class LocalModel:
         handle = Adapter(name, version, adapter_hash(weights), self.base_hash)
         self._adapters[name] = handle
         return handle
-
-    def _require_gradients(self) -> None:
-        """Every adapter can be trained whichever is on: peft freezes those that it switches off."""
-        for name, parameter in self.module.named_parameters():
-            if adapters.is_lora(name):
-                parameter.requires_grad_(True)
 
     # -- computing -----------------------------------------------------------------------------------------------
 
