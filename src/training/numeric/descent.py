@@ -79,7 +79,7 @@ class Descent:
                 if update and self._algorithm.refill:
                     weights = self._algorithm.fill(rows, config, scores)
                 with forward.recomputing(config.gradient_checkpointing):
-                    moved = self._accumulate(forward, batches, weights, first, outcome)
+                    moved = self._accumulate(forward, batches, weights, first, outcome, again=update > 0)
                 outcome.stopped = moved > config.kl_stop
                 outcome.broken = not math.isfinite(outcome.metrics["loss"] + outcome.metrics["grad_norm"])
                 if not (outcome.stopped or outcome.broken):
@@ -97,9 +97,10 @@ class Descent:
         weights: Weights,
         first: list[Tensor],
         outcome: Outcome,
+        *,
+        again: bool,
     ) -> float:
         """Sum the gradient over micro-batches and processes, clip it; how far the policy has moved on this batch."""
-        again = bool(first)
         sums = torch.zeros(5, dtype=torch.float64)  # loss, movement, tokens, ratios, squared ratios
         for number, batch in enumerate(batches):
             logprobs_BT = batch.logprobs(forward)
