@@ -125,13 +125,18 @@ class EpisodeGenerator:
                 engine,
                 rule=rule_of(config),
                 seed=config.seed,
-                parallel=PARALLEL_EPISODES if parallel else 1,
+                parallel=self._at_once(engine) if parallel else 1,
                 workers=workers,
                 decision_interval=config.decision_interval,
                 siblings=config.siblings,
                 bare=config.prompts == "bare",
             )
         return self._collectors[key]
+
+    def _at_once(self, engine: Engine | None) -> int:
+        """Episodes under way at once: as many as calls, where episodes are waited for rather than computed."""
+        computed = engine is None or portable(engine)
+        return PARALLEL_EPISODES if computed else max(PARALLEL_EPISODES, self.config.concurrency)
 
     def close(self) -> list[str]:
         """Close the environments and let the workers go; returns what went wrong."""

@@ -59,8 +59,21 @@ def add_run_flags(parser: argparse.ArgumentParser) -> Collection[str]:
     )
 
 
-def launch(settings: dict[str, Any], flags: argparse.Namespace, *, command: str) -> int:
-    """Train, evaluate or list models, as the flags say; returns the exit code."""
+def launch(
+    settings: dict[str, Any],
+    flags: argparse.Namespace,
+    *,
+    command: str,
+    finish: Callable[[MonteCarloTrainer], None] | None = None,
+) -> int:
+    """Train, evaluate or list models, as the flags say; returns the exit code.
+
+    Args:
+        settings: of the run, as given.
+        flags: how to run.
+        command: what to type to run the script again.
+        finish: done at the end of a training that was not stopped.
+    """
     try:
         if flags.list_models:
             from training.models_command import print_models
@@ -79,7 +92,9 @@ def launch(settings: dict[str, Any], flags: argparse.Namespace, *, command: str)
         limits = Limits(flags.budget_usd, flags.max_calls, flags.max_hours)
         if flags.evaluate is not None:
             return evaluate(config, flags.evaluate, limits)
-        return train(config, limits, overwrite=flags.overwrite, progress=flags.progress, command=command)
+        return train(
+            config, limits, overwrite=flags.overwrite, progress=flags.progress, command=command, finish=finish
+        )
     except BudgetError as error:
         fail(error, LIMIT_REACHED)
     except (TextgradAgentsError, OSError) as error:
@@ -113,7 +128,15 @@ def configure(settings: dict[str, Any], flags: argparse.Namespace) -> TrainingCo
 # -- training ----------------------------------------------------------------------------------------------------
 
 
-def train(config: TrainingConfig, limits: Limits, *, overwrite: bool, progress: str, command: str) -> int:
+def train(
+    config: TrainingConfig,
+    limits: Limits,
+    *,
+    overwrite: bool,
+    progress: str,
+    command: str,
+    finish: Callable[[MonteCarloTrainer], None] | None = None,
+) -> int:
     """Run the training of `config` and print what came of it."""
     from training.engines import Engines
     from training.monte_carlo import MonteCarloTrainer
@@ -137,6 +160,8 @@ def train(config: TrainingConfig, limits: Limits, *, overwrite: bool, progress: 
             stats = trainer.train_full()
         again = f"{command} --config {shlex.quote(str(trainer.run.path / 'config.json'))}"
         report(trainer, stats, again)
+        if finish is not None and not trainer.stopped:
+            finish(trainer)
     if trainer.limit_reached:
         say(f"stopped: {trainer.limit_reached}. To go on: {again}, with a higher limit or none")
         return LIMIT_REACHED

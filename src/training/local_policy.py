@@ -53,9 +53,9 @@ class LocalPolicy:
         numeric = config.numeric
         self.model.add_adapter(ADAPTER, rank=numeric.rank, alpha=numeric.alpha, seed=config.seed)
         self._untrained = [parameter.detach().clone() for _, parameter in self.model.trainable(ADAPTER)]
-        options: dict[str, Any] = {"max_batch": config.concurrency, "max_tokens": numeric.max_tokens}
-        self.base_engine: Engine = LocalEngine(self.model, **options)
-        self.engine: Engine = LocalEngine(self.model, ADAPTER, **options)
+        self._options: dict[str, Any] = {"max_batch": config.concurrency, "max_tokens": numeric.max_tokens}
+        self.base_engine: Engine = LocalEngine(self.model, **self._options)
+        self.engine: Engine = LocalEngine(self.model, ADAPTER, **self._options)
 
     def learner(self, roles: Mapping[str, str], report: Any = None) -> Learner[Episode]:
         """What trains the adapter."""
@@ -81,18 +81,32 @@ class LocalPolicy:
         if reference is None:
             self.reset()
             return
-        place = folder / reference.path
-        if not place.is_dir():
-            raise ConfigError(
-                f"the policy's adapter {place} is missing (base model {reference.base_model}, "
-                f"sha256 {reference.sha256[:16]}); restore the folder, or begin with a policy that has no adapter"
-            )
+        place = _place(reference, folder)
         loaded = self.model.load_adapter(place, ADAPTER)
         if loaded.sha256 != reference.sha256:
             raise ConfigError(
                 f"the adapter in {place} has the sha256 {loaded.sha256[:16]}, and the policy file names "
                 f"{reference.sha256[:16]}; restore the folder that belongs to the policy"
             )
+
+    def engine_of(self, reference: AdapterReference | None, folder: Path, name: str) -> Engine:
+        """An engine that answers with the weights of another policy; the present ones stay as they are.
+
+        Args:
+            reference: the weights; None for the base model alone.
+            folder: that of the policy file.
+            name: what to call them beside the present ones.
+
+        Raises:
+            ConfigError: the weights are missing, or for another base model.
+            FileFormatError: their folder is damaged.
+        """
+        from textgrad_agents.engines.local import LocalEngine
+
+        if reference is None:
+            return self.base_engine
+        self.model.load_adapter(_place(reference, folder), name)
+        return LocalEngine(self.model, name, **self._options)
 
     def reset(self) -> None:
         """Begin with an untrained adapter again."""
@@ -116,6 +130,17 @@ class LocalPolicy:
         return AdapterReference(
             path=os.path.relpath(place, policy_file.parent), sha256=adapter.sha256, base_model=self._name
         )
+
+
+def _place(reference: AdapterReference, folder: Path) -> Path:
+    """Where weights are that a policy file in `folder` refers to."""
+    place = folder / reference.path
+    if not place.is_dir():
+        raise ConfigError(
+            f"the policy's adapter {place} is missing (base model {reference.base_model}, "
+            f"sha256 {reference.sha256[:16]}); restore the folder, or begin with a policy that has no adapter"
+        )
+    return place
 
 
 def _source(name: str) -> str | Path:

@@ -17,13 +17,14 @@ from typing import Any, Self
 from envs.faults import close
 from envs.frames import require_mp4
 from textgrad_agents.engines import Meter
-from textgrad_agents.errors import BudgetError, TextgradAgentsError
+from textgrad_agents.errors import BudgetError, ConfigError, TextgradAgentsError
 from textgrad_agents.events import Event
 from textgrad_agents.interfaces import Learner, UpdateReport
 from textgrad_agents.optim.descent import TextualGradientDescent
 from textgrad_agents.seeds import derive_seed
 from textgrad_agents.session import Session
 from textgrad_agents.trajectory import Episode
+from training.comparison import compare
 from training.config import TrainingConfig
 from training.engines import NO_LIMITS, Engines, Limits, RunEngines
 from training.episode_generator import EpisodeGenerator
@@ -39,6 +40,7 @@ from training.run_events import RunEvents
 from training.run_places import ACCOUNT
 from training.runs import RunFolder
 from training.token_tracker import TokenTracker
+from training.two_by_two import Cell
 from training.versions import Versions
 
 Stats = Row
@@ -218,6 +220,26 @@ class MonteCarloTrainer:
     def best(self) -> Best | None:
         """The version with the best mean return so far; None before the first iteration, and for rule agents."""
         return best_version(self.run.read_summary()) if self.policy_manager else None
+
+    def compare(self, tasks: int) -> list[Cell]:
+        """The present prompts and weights beside those that the run began with, on at least so many fresh tasks.
+
+        Raises:
+            ConfigError: agents follow a rule, or weights of the run are missing.
+            EnvError: the environment failed in all episodes of a combination.
+        """
+        if self.engines is None or self.policy_manager is None:
+            raise ConfigError("agents that follow a rule have no prompts and weights to compare")
+        manager = self.policy_manager
+        return compare(
+            self.config,
+            manager.file,
+            manager.policy_path.parent,
+            manager.agent_names,
+            self.engines.actor,
+            self._local,
+            tasks,
+        )
 
     def results(self) -> dict[str, Path]:
         """Where the run's results are, by what they are; files that do not exist are left out."""
