@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from local_models import tiny_model
+from local_models import character_tokenizer, tiny_model, tiny_module
 
 from textgrad_agents.engines import ScriptedEngine
 from textgrad_agents.engines.local import LocalEngine, LocalModel
@@ -205,3 +205,30 @@ def test_what_cannot_be_recorded_is_said(agent: Agent) -> None:
     other = Variable(Adapter("other"), role_description="other weights")
     with pytest.raises(GraphError, match="no call below this loss uses the weights of 'other weights'"):
         episode_of(loss, other)
+
+
+def test_the_documented_programs_run(tmp_path: Path) -> None:
+    tiny_module().save_pretrained(tmp_path)
+    character_tokenizer().save_pretrained(tmp_path)
+    page = (Path(__file__).parents[3] / "docs" / "numeric.md").read_text()
+    blocks = [block.split("```")[0] for block in page.split("```python\n")[1:]]
+    (loading,) = [block for block in blocks if "path/to/model" in block]
+    (stepping,) = [block for block in blocks if "episode_of(loss, weights)" in block]
+    names: dict[str, Any] = {
+        "LLMCall": LLMCall,
+        "RewardLoss": RewardLoss,
+        "Variable": Variable,
+        "episode_of": episode_of,
+    }
+    exec(compile(loading.replace("path/to/model", str(tmp_path)), "numeric.md", "exec"), names)
+    names |= {
+        "prompt": Variable("Be brief.", role_description="system prompt"),
+        "parse": op(str.strip, name="strip"),
+        "metric": lambda text: (0.25, "say more"),
+        "question": "What now?",
+    }
+    with Session(critic=Critic()):
+        exec(compile(stepping, "numeric.md", "exec"), names)
+    assert names["weights"].grad == 0.25
+    assert [gradient.text for gradient in names["prompt"].gradients] == ["Be bolder."]
+    assert names["episode"].total_reward == 0.25
