@@ -6,6 +6,7 @@ computed again for the gradient, so that no more than one chunk of them is ever 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -37,7 +38,11 @@ class Forward:
         self._plain_head = self._head_is_all()
 
     def logprobs(self, layout: Layout, temperatures_N: Tensor) -> Tensor:
-        """Log-probability of each scored token, float32 `(N,)` in nats, of the softmax of logits / temperature."""
+        """Log-probability of each scored token, float32 `(N,)` in nats, of the softmax of logits / temperature.
+
+        Raises:
+            ConfigError: the model cannot have several rows in one sequence.
+        """
         device, dtype = temperatures_N.device, self._dtype
         inputs: dict[str, Any] = {
             "input_ids": torch.as_tensor(layout.input_ids_BL).to(device),
@@ -45,6 +50,7 @@ class Forward:
             "use_cache": False,
         }
         if layout.visible_BLL is not None:
+            self._require_masks(layout)
             visible = torch.as_tensor(layout.visible_BLL)[:, None].to(device)
             inputs["attention_mask"] = _additive(visible, dtype) if self._eager else visible
         places_N = torch.as_tensor(layout.places_N).to(device)
@@ -96,6 +102,18 @@ class Forward:
         """Where the model runs."""
         return cast("torch.device", self._model.device)
 
+    def _require_masks(self, layout: Layout) -> None:
+        """Raise ConfigError where a mask would not decide what a token sees."""
+        config: Any = self._model.config.get_text_config()
+        kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}
+        if kinds or getattr(self._model, "_is_stateful", False):
+            why = f"has layers without a mask ({', '.join(sorted(kinds)) or 'recurrent'})"
+        elif _window(config) <= int(layout.positions_BL.max()):
+            why = f"sees {_window(config):g} tokens back and the rows are longer"
+        else:
+            return
+        raise ConfigError(f"{type(self._model).__name__} {why}; set layout to 'padded', one row per sequence")
+
     @property
     def _dtype(self) -> torch.dtype:
         return cast("torch.dtype", self._model.dtype)
@@ -122,6 +140,18 @@ class Forward:
             ids = torch.arange(3, device=self._model.device)[None]
             logits = self._model(input_ids=ids, use_cache=False).logits
             return bool(torch.equal(logits, self._head(self._body(input_ids=ids, use_cache=False)[0])))
+
+
+def _window(config: Any) -> float:
+    """How far back a token sees at least; infinite without windows."""
+    on = getattr(config, "use_sliding_window", True) and _only(getattr(config, "layer_types", None)) != "full_attention"
+    window = getattr(config, "sliding_window", None)
+    return float(window) if on and window else math.inf
+
+
+def _only(kinds: Any) -> str | None:
+    found = set(kinds or ())
+    return found.pop() if len(found) == 1 else None
 
 
 def _logprobs(logits_NV: Tensor, targets_N: Tensor, temperatures_N: Tensor) -> Tensor:

@@ -10,8 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from local_models import tiny_module
 from numeric_rows import NoScores, distance, double_module, flat_gradient, make_rows
 
+from textgrad_agents.errors import ConfigError
 from training.numeric.algorithms import ALGORITHMS
 from training.numeric.batch import micro_batches, step_loss
 from training.numeric.components import Weights
@@ -151,3 +153,19 @@ def test_bins_hold_every_row_once_and_keep_to_the_budget(budget: int, layout: An
     for one in found:
         size = sum(length(rows, tree) for tree in one)
         assert size <= budget or (len(one) == 1 and len(one[0]) == 1)
+
+
+def test_windows_shorter_than_the_rows_are_refused_where_a_mask_would_replace_them() -> None:
+    rows = make_rows(groups=1)
+    module = tiny_module("qwen2", use_sliding_window=True, sliding_window=5, max_window_layers=0)
+    forward = Forward(module)
+    (shared,) = micro_batches(rows, range(len(rows)), NumericConfig(), forward)
+    with pytest.raises(ConfigError, match=r"sees 5 tokens back and the rows are longer; set layout to 'padded'"):
+        shared.logprobs(forward)
+    (padded,) = micro_batches(rows, range(len(rows)), NumericConfig(layout="padded"), forward)
+    found = padded.logprobs(forward).detach().numpy()
+    for b, index in enumerate(padded.rows):
+        (expected,) = alone(module, [rows[index]])
+        np.testing.assert_allclose(found[b, : len(expected)], expected, rtol=1e-4, atol=1e-5)
+    wide = tiny_module("qwen2", use_sliding_window=True, sliding_window=50, max_window_layers=0)
+    assert torch.isfinite(shared.logprobs(Forward(wide))).all()

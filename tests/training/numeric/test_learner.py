@@ -92,6 +92,15 @@ def test_every_algorithm_makes_what_was_rewarded_likelier(name: Any) -> None:
     assert report.metrics["ess"] == pytest.approx(1, abs=1e-4)
 
 
+def test_a_bfloat16_model_trains_a_float32_adapter() -> None:
+    model = tiny_model(dtype=torch.bfloat16)
+    model.add_adapter("one")
+    report = learn(LoraLearner(model, "one", NumericConfig(lr=1e-2, max_tokens=4, kl_stop=10)), recorded(model))
+    assert report.metrics["steps"] == 2
+    assert {parameter.dtype for _, parameter in model.trainable("one")} == {torch.float32}
+    assert report.metrics["ratio"] == pytest.approx(1, abs=0.05)
+
+
 def test_the_policy_moves_towards_what_it_does_when_told(tmp_path: Path) -> None:
     model = model_with("one")
     spans = (PromptSpan(1, 3, "policy", text_hash("x")),)
