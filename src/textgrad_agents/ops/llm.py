@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, Adapter, Engine, EngineRole, GenerateOptions
 from textgrad_agents.messages import Completion, Message, ToolRequestMessage
+from textgrad_agents.messages.spans import span_at, with_spans
 from textgrad_agents.ops.base import Grads, Op
 from textgrad_agents.ops.content import conversation, fingerprint, tool_name, tool_schemas
 from textgrad_agents.ops.feedback import criticised, zeros
@@ -103,6 +104,7 @@ class LLMCall(Op):
 
     async def _ask(self, call: OpCall, messages: list[Message], **changes: Any) -> Completion:
         session = current_session()
+        messages = self._with_span(call, messages)
         options = replace(self.options, **changes) if changes else self.options
         adapter: Adapter | None = call.input_kwargs.get("adapter")
         if adapter is not None:
@@ -114,6 +116,13 @@ class LLMCall(Op):
         call.update("messages", tuple(messages))
         call.update("completion", completion)
         return completion
+
+    def _with_span(self, call: OpCall, messages: list[Message]) -> list[Message]:
+        """The messages, the first of which says where the text of a named system prompt stands, for the record."""
+        if self.system_prompt is None or not self.system_prompt.name:
+            return messages
+        span = span_at(0, call.input_kwargs["system_prompt"], self.system_prompt.name)
+        return [with_spans(messages[0], [span]), *messages[1:]]
 
     def backward(
         self,

@@ -22,6 +22,8 @@ from textgrad_agents.variables import Variable
 from textgrad_agents.variables.serialize import graph_from_json, graph_to_json
 from training.numeric.graph import episode_of
 from training.numeric.learner import LoraLearner
+from training.numeric.ranking import rank
+from training.numeric.reading import rows_of
 from training.numeric.settings import NumericConfig
 
 OPTIONS = GenerateOptions(temperature=1.0, max_tokens=6)
@@ -188,6 +190,18 @@ def test_both_learners_step_from_one_backward(agent: Agent) -> None:
 def _likelihood(model: LocalModel, trace: Any) -> float:
     with torch.no_grad():
         return float(model.token_logprobs(trace.prompt_ids, trace.action_ids, adapter="solver").sum())
+
+
+def test_prompts_of_a_graph_can_be_ranked_from_its_record(agent: Agent) -> None:
+    losses = [RewardLoss(lambda count: float(count), maximum=None)(agent.play(seed)) for seed in range(4)]
+    for loss in losses:
+        loss.backward(Critic())
+    episodes = [episode_of(loss, agent.adapter, episode_id=k) for k, loss in enumerate(losses)]
+    same, _ = rank(rows_of(episodes), agent.model, {"same": {"prompt": "Be brief."}, "other": {"prompt": "Be bold."}},
+                   adapter="solver")  # fmt: skip
+    assert same.name == "same"
+    assert same.mean_weight == pytest.approx(1, abs=1e-3)
+    assert same.value == pytest.approx(np.mean([loss.value for loss in losses]), abs=1e-2)
 
 
 def test_a_graph_with_weights_is_written_and_read(agent: Agent, tmp_path: Path) -> None:
