@@ -92,9 +92,7 @@ def launch(
         limits = Limits(flags.budget_usd, flags.max_calls, flags.max_hours)
         if flags.evaluate is not None:
             return evaluate(config, flags.evaluate, limits)
-        return train(
-            config, limits, overwrite=flags.overwrite, progress=flags.progress, command=command, finish=finish
-        )
+        return train(config, limits, overwrite=flags.overwrite, progress=flags.progress, command=command, finish=finish)
     except BudgetError as error:
         fail(error, LIMIT_REACHED)
     except (TextgradAgentsError, OSError) as error:
@@ -252,6 +250,20 @@ def report(trainer: MonteCarloTrainer, stats: list[Stats], again: str) -> None:
         say(f"{name}: {path}")
     if stats and not trainer.stopped and not trainer.stopped_early:
         say(f"to go on: {again} --num_iterations {trainer.config.num_iterations + 5}")
+
+
+def report_comparison(trainer: MonteCarloTrainer, tasks: int) -> None:
+    """Print what prompts and weights were worth, on so many fresh tasks, and write it into the run's summary."""
+    from training.two_by_two import as_table
+
+    if tasks < 1:
+        return
+    cells = trainer.compare(tasks)
+    played = cells[0].to_dict()
+    counted = f"{played['tasks']} problems" if played["tasks"] else f"{played['episodes']} episodes"
+    print_table(as_table(cells, f"on {counted} that nothing was learned from, with 95 % intervals"))
+    rows = trainer.run.read_summary()
+    trainer.run.write_summary([*rows[:-1], {**rows[-1], "comparison": [cell.to_dict() for cell in cells]}])
 
 
 def shortfalls(stats: list[Stats]) -> list[str]:
