@@ -80,8 +80,8 @@ def load_tokenizer(source: str) -> Any:
         tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ConfigError(
-            f"no tokenizer can be loaded from {source!r}: {_first_line(error)}; save the model's own there with "
-            "tokenizer.save_pretrained (tokenizer.json and tokenizer_config.json)"
+            f"no tokenizer can be loaded from {source!r}: {_first_line(error)}; give a model's folder with its tokenizer in "
+            "it (tokenizer.save_pretrained), or a name on the hub where it can be reached"
         ) from None
     if not tokenizer.chat_template:
         raise ConfigError(
@@ -112,4 +112,4 @@ def _check_folder(source: str) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
