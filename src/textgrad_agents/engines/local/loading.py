@@ -80,8 +80,8 @@ def load_tokenizer(source: str) -> Any:
         tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ConfigError(
-            f"no tokenizer can be loaded from {source!r}: {_first_line(error)}; give a model's folder with its tokenizer in "
-            "it (tokenizer.save_pretrained), or a name on the hub where it can be reached"
+            f"no tokenizer can be loaded from {source!r}: {_first_line(error)}; give a folder with model and "
+            "tokenizer (save_pretrained of both), or a name on the hub where it can be reached"
         ) from None
     if not tokenizer.chat_template:
         raise ConfigError(
