@@ -84,10 +84,10 @@ class LoraLearner:
             if own:
                 outcomes[adapter] = descent.run([rows[index] for index in own], [hints[index] for index in own])
         self._updates += 1
-        notes += self._settle(outcomes)
         changed = [adapter for adapter, outcome in outcomes.items() if outcome.steps]
         for adapter in changed:
             self._model.updated(adapter)
+        notes += self._settle(outcomes)
         metrics |= _summary(outcomes)
         return UpdateReport(self.name, changed=bool(changed), metrics=metrics, notes=tuple(notes))
 
