@@ -12,16 +12,19 @@ import importlib.machinery
 import inspect
 import json
 import os
+import random
 import sys
+import unittest.mock
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import BaseModel
 
-STAND_INS = ("aviary", "fastapi", "httpx", "httpx_aiohttp", "litellm", "lmi", "tenacity", "vcr")
+STAND_INS = ("aviary", "fastapi", "httpx", "httpx_aiohttp", "ldp", "litellm", "lmi", "tenacity", "tree", "vcr")
 
 
 class _Anything(type):
@@ -34,6 +37,9 @@ class _Anything(type):
 
     def __getitem__(cls, key: object) -> Any:
         return cls
+
+    def __iter__(cls) -> Iterator[Any]:
+        return iter(())
 
 
 def stand_in(name: str) -> Any:
@@ -66,6 +72,8 @@ class StandInFinder:
         vars(module)["__getattr__"] = attribute
         if module.__name__ == "litellm":
             vars(module).update(ModelResponse=ModelResponse, Choices=Choices)
+        elif module.__name__ == "lmi":
+            vars(module).update(EmbeddingModel=EmbeddingModel)
 
 
 class ReplyMessage(BaseModel, extra="allow"):
@@ -83,6 +91,16 @@ class ModelResponse(BaseModel):
     """A chat completion."""
 
     choices: list[Choices]
+
+
+class EmbeddingModel:
+    """Embeddings by name."""
+
+    @staticmethod
+    def from_name(name: str) -> Any:
+        from textgrad_agents.memory import HashingEmbedding
+
+        return HashingEmbedding()
 
 
 RUNNER = pytest.StashKey[asyncio.Runner]()
@@ -105,6 +123,33 @@ def async_fixture(function: Callable[[], AsyncIterator[Any]]) -> Any:
         runner_of(request.node).run(take(values))
 
     return pytest.fixture(name=function.__name__)(fixture)
+
+
+class Mocker:
+    """Patches for the time of a test."""
+
+    def __init__(self) -> None:
+        self.started: list[Any] = []
+
+    def patch(self, target: str, **settings: Any) -> Any:
+        patch = unittest.mock.patch(target, **settings)
+        self.started.append(patch)
+        return patch.start()
+
+
+@pytest.fixture
+def mocker() -> Iterator[Mocker]:
+    """What pytest-mock gives, as far as it is used."""
+    patches = Mocker()
+    yield patches
+    for patch in patches.started:
+        patch.stop()
+
+
+def pytest_runtest_setup() -> None:
+    """The same chance in every run."""
+    random.seed(0)
+    np.random.seed(0)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from textgrad_agents.ops.base import Grads, with_words
 from textgrad_agents.variables.call import BackwardContext, CallID
 from textgrad_agents.variables.gradient import NumberTree, like_sequence, map_numbers
 
-Estimator: TypeAlias = Callable[[BackwardContext, list[Any], dict[str, Any], NumberTree, CallID], Grads]
 
-
-def straight_through_estimator(descend: bool = True) -> Estimator:
+def straight_through_estimator(
+    ctx: BackwardContext,
+    input_args: list[Any],
+    input_kwargs: dict[str, Any],
+    grad_output: NumberTree,
+    call_id: CallID,
+    descend: bool = True,
+) -> Grads:
     """Every input receives the output's numeric gradient (a number), and its words.
 
-    Args:
-        descend: give it to every leaf of an input that is a tree, instead of to the input as a whole.
+    With `descend`, every leaf of an input that is a tree receives it; otherwise (``functools.partial(…,
+    descend=False)``) the input as a whole.
     """
-
-    def estimate(
-        ctx: BackwardContext,
-        input_args: list[Any],
-        input_kwargs: dict[str, Any],
-        grad_output: NumberTree,
-        call_id: CallID,
-    ) -> Grads:
-        return _with_words(ctx, assign_constant_grads(input_args, input_kwargs, grad_output, descend))
-
-    return estimate
+    return _with_words(ctx, assign_constant_grads(input_args, input_kwargs, grad_output, descend))
 
 
 def zero_estimator(
@@ -85,12 +79,12 @@ def assign_constant_grads(
 
 
 def assign_default_grads(
-    grads: Grads, input_args: list[Any], input_kwargs: dict[str, Any], default: NumberTree = 0.0
+    grads: Grads, input_args: list[Any], input_kwargs: dict[str, Any], default_grad_val: NumberTree = 0.0
 ) -> Grads:
-    """`grads` in the full structure of the inputs, with `default` at each leaf that they leave out."""
+    """`grads` in the full structure of the inputs, with `default_grad_val` at each leaf that they leave out."""
     positional, keyword = grads
     padded = [*positional, *[None] * (len(input_args) - len(positional))]
-    return _filled(padded, input_args, default), _filled(keyword, input_kwargs, default)
+    return _filled(padded, input_args, default_grad_val), _filled(keyword, input_kwargs, default_grad_val)
 
 
 def _filled(grad: Any, value: Any, default: NumberTree) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,8 +34,8 @@ def grads(estimator: Any, grad_output: float = 2.0) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("estimator", "expected"),
     [
-        (straight_through_estimator(), {"config": {"a": 2.0, "b": [2.0, (2.0,)]}, "msgs": 2.0}),
-        (straight_through_estimator(descend=False), {"config": 2.0, "msgs": 2.0}),
+        (straight_through_estimator, {"config": {"a": 2.0, "b": [2.0, (2.0,)]}, "msgs": 2.0}),
+        (partial(straight_through_estimator, descend=False), {"config": 2.0, "msgs": 2.0}),
         (zero_estimator, {"config": {"a": 0.0, "b": [0.0, (0.0,)]}, "msgs": 0.0}),
         (stop_grad, {}),
         (llm_straight_through_estimator, {"config": {"a": 2.0, "b": [2.0, (2.0,)]}, "msgs": 2.0}),
@@ -44,7 +45,7 @@ def test_estimators(estimator: Any, expected: dict[str, Any]) -> None:
     assert grads(estimator) == expected
 
 
-@pytest.mark.parametrize("estimator", [straight_through_estimator(), zero_estimator, llm_straight_through_estimator])
+@pytest.mark.parametrize("estimator", [straight_through_estimator, zero_estimator, llm_straight_through_estimator])
 def test_words_are_handed_on_beside_the_numbers(estimator: Any) -> None:
     config, part = leaf(TREE, "config"), leaf("hi", "part")
     use = FxnOp(lambda config, msgs: "x", "use", backward=estimator)
@@ -63,4 +64,4 @@ def test_default_grads_fill_what_is_left_out() -> None:
     given = ([1.0], {"config": {"b": [None, (7.0,)]}})
     filled = assign_default_grads(given, [0, [0, 0]], {"config": TREE, "other": "x"})
     assert filled == ([1.0, [0.0, 0.0]], {"config": {"a": 0.0, "b": [0.0, (7.0,)]}, "other": 0.0})
-    assert assign_default_grads(([], {"x": 0.0}), [], {"x": 1}, default=3.0) == ([], {"x": 0.0})
+    assert assign_default_grads(([], {"x": 0.0}), [], {"x": 1}, default_grad_val=3.0) == ([], {"x": 0.0})

@@ -1,0 +1,3 @@
+from textgrad_agents.agents import InteractiveAgent
+
+__all__ = ["InteractiveAgent"]

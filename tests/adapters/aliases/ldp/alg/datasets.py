@@ -1,0 +1,3 @@
+from envs import DummyTaskDataset
+
+__all__ = ["DummyTaskDataset"]

@@ -1,0 +1,22 @@
+from textgrad_agents.ops import (
+    assign_constant_grads,
+    assign_default_grads,
+    llm_straight_through_estimator,
+    stop_grad,
+    straight_through_estimator,
+    zero_estimator,
+)
+
+__all__ = [
+    "TorchParamBackwardEstimator",
+    "assign_constant_grads",
+    "assign_default_grads",
+    "llm_straight_through_estimator",
+    "stop_grad",
+    "straight_through_estimator",
+    "zero_estimator",
+]
+
+
+class TorchParamBackwardEstimator:
+    """Has no counterpart: `TorchOp` adds gradients to the parameters' ``.grad``."""

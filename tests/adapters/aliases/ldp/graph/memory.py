@@ -1,0 +1,3 @@
+from textgrad_agents.memory import UIndexMemoryModel
+
+__all__ = ["UIndexMemoryModel"]

@@ -1,0 +1,3 @@
+from textgrad_agents.ops.torch_op import TorchOp
+
+__all__ = ["TorchOp"]
