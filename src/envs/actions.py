@@ -33,16 +33,25 @@ class _NamedActions(ActionSpace):
         meanings: name -> what the action does.
         neutral: name of the action that an unreadable reply stands for.
         instruction: the sentence above the list of actions.
+        letters: name -> what is offered in place of the value; names and values are read as well.
     """
 
     def __init__(
-        self, choices: Mapping[str, int | float], meanings: Mapping[str, str], *, neutral: str, instruction: str
+        self,
+        choices: Mapping[str, int | float],
+        meanings: Mapping[str, str],
+        *,
+        neutral: str,
+        instruction: str,
+        letters: Mapping[str, str] | None = None,
     ) -> None:
         self._choices = MappingProxyType(dict(choices))
         self._unreadable = ParsedAction(self._choices[neutral], neutral, parsed=False)
         self._exact = {name: ParsedAction(value, name) for name, value in choices.items()}
         self._exact.update({f"{value:g}": ParsedAction(value, name) for name, value in choices.items()})
-        lines = [f"- {value:g} = {name}: {meanings[name]}" for name, value in choices.items()]
+        offered = letters or {name: f"{value:g}" for name, value in choices.items()}
+        self._exact.update({offered[name]: ParsedAction(value, name) for name, value in choices.items()})
+        lines = [f"- {offered[name]} = {name}: {meanings[name]}" for name in choices]
         self._description = "\n".join([instruction, *lines])
 
     @property
@@ -102,11 +111,26 @@ class _NamedActions(ActionSpace):
 
 
 class DiscreteActions(_NamedActions):
-    """A few named actions, each with a whole number."""
+    """A few named actions, each with a whole number.
 
-    def __init__(self, choices: Mapping[str, int], meanings: Mapping[str, str], *, neutral: str) -> None:
-        instruction = "Answer with the number of one action alone on the first line:"
-        super().__init__(choices, meanings, neutral=neutral, instruction=instruction)
+    Args:
+        choices: name -> number, in the order they are offered.
+        meanings: name -> what the action does.
+        neutral: name of the action that an unreadable reply stands for.
+        letters: name -> letter by which it is offered, in place of its number.
+    """
+
+    def __init__(
+        self,
+        choices: Mapping[str, int],
+        meanings: Mapping[str, str],
+        *,
+        neutral: str,
+        letters: Mapping[str, str] | None = None,
+    ) -> None:
+        kind = "number" if letters is None else "letter"
+        instruction = f"Answer with the {kind} of one action alone on the first line:"
+        super().__init__(choices, meanings, neutral=neutral, instruction=instruction, letters=letters)
         self._by_number = {value: ParsedAction(value, name) for name, value in choices.items()}
 
     def _of_number(self, number: float) -> ParsedAction | None:

@@ -62,6 +62,9 @@ class PistonballSettings(_Settings):
     field_of_view: Annotated[
         float | None, Field(strict=True, gt=0, allow_inf_nan=False, description="sight in piston widths; null: all")
     ] = 4.0
+    observation: Annotated[
+        Literal["full", "compact"], Field(description="full: words; compact: 8 characters, for small models")
+    ] = "full"
     pictures: Annotated[bool, Field(strict=True, description="agents see pictures, not text")] = False
     frame_size: Annotated[Size, Field(description="width,height of a picture; text agents ignore it")] = (64, 64)
     stack_size: Annotated[Count, Field(description="pictures per observation; text agents ignore it")] = 4

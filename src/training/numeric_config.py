@@ -46,6 +46,8 @@ class NumericConfig(BaseModel):
         eps_high: clip range above 1.
         tis: greatest importance weight of a token, None for no bound.
         kl: coefficient of the divergence from the model without its adapter; 0 computes none.
+        entropy: coefficient of the entropy of each token's distribution, a bonus for trying things; in units of the
+            advantage, 0 computes none. It belongs to the policy-gradient algorithms.
         kl_stop: a batch is left once the policy has moved this far on it, nats per token.
         max_staleness: rows older than this many versions of weights or prompts are dropped.
         baseline: what the return is compared with, None for the algorithm's own choice.
@@ -76,6 +78,7 @@ class NumericConfig(BaseModel):
     eps_high: float = Field(default=0.28, gt=0)
     tis: float | None = Field(default=2.0, ge=1)
     kl: float = Field(default=0.0, ge=0)
+    entropy: float = Field(default=0.0, ge=0)
     kl_stop: float = Field(default=0.02, gt=0)
     max_staleness: int = Field(default=4, ge=0)
     baseline: Baseline | None = None

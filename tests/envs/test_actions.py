@@ -149,6 +149,20 @@ def test_actions_are_offered_one_per_line() -> None:
     assert CONTINUOUS.describe().splitlines()[1] == "- -1 = retract_down: lower it"
 
 
+def test_letters_are_offered_in_place_of_numbers_and_all_are_read() -> None:
+    letters = {"retract_down": "d", "stay": "s", "push_up": "u"}
+    actions = DiscreteActions(DISCRETE.choices, MEANINGS, neutral="stay", letters=letters)  # type: ignore[arg-type]
+    assert actions.describe().splitlines() == [
+        "Answer with the letter of one action alone on the first line:",
+        "- d = retract_down: lower it",
+        "- s = stay: hold it",
+        "- u = push_up: raise it",
+    ]
+    for replies, action in ((("d", "D.", "0"), DOWN), (("s", "**s**", "stay"), STAY), (("u", "u = push_up", "2"), UP)):
+        assert [actions.parse(reply) for reply in replies] == [action] * 3
+    assert not DISCRETE.parse("u").parsed
+
+
 def test_choices_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         DISCRETE.choices["fly"] = 3  # type: ignore[index]

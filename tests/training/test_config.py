@@ -55,6 +55,7 @@ def test_defaults() -> None:
             "random_drop": True,
             "pistons_start_low": False,
             "field_of_view": 4.0,
+            "observation": "full",
             "pictures": False,
             "frame_size": [64, 64],
             "stack_size": 4,

@@ -17,15 +17,20 @@ _STEP = 4  # px that a full move is worth
 _NAME_THRESHOLD = 0.33  # continuous values up to this far from 0 are called "stay"
 
 
-def piston_actions(mode: ActionMode) -> ActionSpace:
-    """The action space of one piston."""
+def piston_actions(mode: ActionMode, *, letters: bool = False) -> ActionSpace:
+    """The action space of one piston; with `letters`, discrete moves are offered as ``d``, ``s`` and ``u``."""
     if mode == "discrete":
         meanings = {
             "retract_down": f"lower your piston by {_STEP} px",
             "stay": "hold your piston where it is",
             "push_up": f"raise your piston by {_STEP} px",
         }
-        return DiscreteActions({"retract_down": 0, "stay": 1, "push_up": 2}, meanings, neutral="stay")
+        return DiscreteActions(
+            {"retract_down": 0, "stay": 1, "push_up": 2},
+            meanings,
+            neutral="stay",
+            letters={"retract_down": "d", "stay": "s", "push_up": "u"} if letters else None,
+        )
     meanings = {
         "retract_down": f"lower your piston by {_STEP} px (-0.5: by {_STEP / 2:g} px)",
         "stay": "hold your piston where it is",

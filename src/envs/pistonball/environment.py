@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from envs.base import Action, MultiAgentEnvironment, StepOutcome
 from envs.parameters import check_above_zero, check_whole
+from envs.pistonball import compact
 from envs.pistonball.actions import ActionMode, piston_actions
 from envs.pistonball.observations import ABOVE_WIDTHS, CLOSE_WIDTHS, STILL_PX, BallView, LocalObserver, describe_table
 from envs.pistonball.physics import PistonballPhysics
 from textgrad_agents.errors import ConfigError, EnvError
 
 MAX_PISTONS = 1000  # PettingZoo draws a screen of 40 px per piston even when nobody looks
+
+Observation = Literal["full", "compact"]
 
 _DISCRETE_MOVES: Mapping[Action, float] = {0: -1.0, 1: 0.0, 2: 1.0}
 
@@ -33,6 +36,8 @@ class PistonballEnvironment(MultiAgentEnvironment):
         random_drop: the ball starts at a random place.
         pistons_start_low: every piston starts fully retracted, instead of at random heights.
         field_of_view: how far an agent sees to each side, in piston widths; None for everything.
+        observation: "full" (words and px) or "compact" (eight characters, and moves of one letter; for small models,
+            see `envs.pistonball.compact`).
 
     Raises:
         ConfigError: a parameter is out of its range, or PettingZoo is not installed.
@@ -48,22 +53,32 @@ class PistonballEnvironment(MultiAgentEnvironment):
         random_drop: bool = True,
         pistons_start_low: bool = False,
         field_of_view: float | None = 4.0,
+        observation: Observation = "full",
     ) -> None:
         check_whole("num_pistons", num_pistons, 2, MAX_PISTONS)
         check_whole("max_cycles", max_cycles, 1, 1_000_000)
         if action_mode not in get_args(ActionMode):
             raise ConfigError(f'action_mode must be "discrete" or "continuous", not {action_mode!r}')
+        if observation not in get_args(Observation):
+            raise ConfigError(f'observation must be "full" or "compact", not {observation!r}')
+        if observation == "compact" and action_mode != "discrete":
+            raise ConfigError("compact observations go with the moves d, s and u; use action_mode discrete")
         if field_of_view is not None:
             check_above_zero("field_of_view", field_of_view, "in piston widths, or None for no limit")
         self.agents = tuple(f"piston_{i}" for i in range(num_pistons))
         self.max_cycles = max_cycles
         self.action_mode: ActionMode = action_mode
-        self.action_space = piston_actions(action_mode)
+        self.action_space = piston_actions(action_mode, letters=observation == "compact")
         self.random_drop = random_drop
         self.pistons_start_low = pistons_start_low
         self.field_of_view = field_of_view
+        self.observation: Observation = observation
         self._physics = PistonballPhysics(num_pistons, random_drop=random_drop, pistons_start_low=pistons_start_low)
-        self._observer = LocalObserver(self.agents, self.centres, self.piston_width, field_of_view)
+        self._observer = (
+            LocalObserver(self.agents, self.centres, self.piston_width, field_of_view)
+            if observation == "full"
+            else compact.CompactObserver(self.centres, self.piston_width, self._physics.travel, field_of_view)
+        )
         self._places = {agent: i for i, agent in enumerate(self.agents)}
         self._cycle = 0
         self._running = self._started = False
@@ -81,15 +96,21 @@ class PistonballEnvironment(MultiAgentEnvironment):
             if self.field_of_view is None
             else f"You see the ball when it is within {self.field_of_view * width:g} px to your left or right."
         )
+        words = (
+            compact.MEANING
+            if self.observation == "compact"
+            else (
+                f"It is above you within {ABOVE_WIDTHS * width:g} px, close within {CLOSE_WIDTHS * width:g} px, far"
+                f" beyond that; it is still while it moves no more than {STILL_PX:g} px in a cycle."
+            )
+        )
         return (
             f"{len(self.agents)} pistons stand in a row between two walls, each {width} px wide, and a ball drops onto"
             " them near the right wall. In every cycle each piston moves up, stays, or moves down; its height goes from"
             f" 0 px (fully down) to {travel} px (fully up). The ball rolls and bounces on the pistons. All pistons"
             " share one reward: in each cycle the share of the way to the left wall that the ball gained (in percent"
             " of the whole way; negative when it rolled back), less 0.1 for the time. The episode ends when the ball"
-            f" reaches the left wall, or after {self.max_cycles} cycles. {sight} It is above you within"
-            f" {ABOVE_WIDTHS * width:g} px, close within {CLOSE_WIDTHS * width:g} px, far beyond that; it is still"
-            f" while it moves no more than {STILL_PX:g} px in a cycle."
+            f" reaches the left wall, or after {self.max_cycles} cycles. {sight} {words}"
         )
 
     @property
@@ -192,6 +213,7 @@ class PistonballEnvironment(MultiAgentEnvironment):
             "random_drop": self.random_drop,
             "pistons_start_low": self.pistons_start_low,
             "field_of_view": self.field_of_view,
+            "observation": self.observation,
         }
 
     def frames(self, seed: int, actions: Sequence[Mapping[str, Action]], *, scale: float = 0.5) -> list[Any]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from training.numeric.components import Algorithm, Arrays, Component, Weights
 from training.numeric.forward import Forward
-from training.numeric.loss import cross_entropy, importance_ratio, policy_loss, reference_kl
+from training.numeric.loss import cross_entropy, importance_ratio, negative_entropy, policy_loss, reference_kl
 from training.numeric.prefix import Bin, Layout, bins, lay_out, length
 from training.numeric.rows import Row
 from training.numeric.settings import NumericConfig
@@ -99,6 +99,14 @@ def step_loss(
             batch.mask_BT,
             denom=weights.ref_kl.denom,
             ratio_BT=ratio_BT,
+        )
+    if weights.entropy is not None:
+        loss = loss + negative_entropy(
+            logprobs_BT,
+            importance_ratio(logprobs_BT, sampler_BT, batch.mask_BT),
+            _weights(batch, weights.entropy, logprobs_BT),
+            batch.mask_BT,
+            denom=weights.entropy.denom,
         )
     return loss
 

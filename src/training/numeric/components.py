@@ -1,8 +1,8 @@
-"""Three components of one surrogate, each with its own weights and its own denominator.
+"""Four components of one surrogate, each with its own weights and its own denominator.
 
 An algorithm is the arrays it fills in: `rl` weighs the policy gradient (advantage times share in the mean), `ce` the
-cross-entropy of the recorded tokens, `ref_kl` the divergence from a reference. A row whose weights are all zero has no
-gradient and need not be computed; the denominators still count it.
+cross-entropy of the recorded tokens, `ref_kl` the divergence from a reference, `entropy` the bonus for trying things. A
+row whose weights are all zero has no gradient and need not be computed; the denominators still count it.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ class Weights:
     rl: Component | None = None
     ce: Component | None = None
     ref_kl: Component | None = None
+    entropy: Component | None = None
 
     def live(self, rows: int) -> tuple[int, ...]:
         """Indices of the rows that have a gradient at all."""
-        used = [one for one in (self.rl, self.ce, self.ref_kl) if one is not None]
+        used = [one for one in (self.rl, self.ce, self.ref_kl, self.entropy) if one is not None]
         return tuple(index for index in range(rows) if any(one.row(index) for one in used))
 
 
@@ -128,3 +129,8 @@ def penalty(shares: Arrays, denom: float, config: NumericConfig, scores: Scores)
     if config.kl == 0:
         return None
     return Component(tuple(np.float32(config.kl) * share for share in shares), denom, scores.reference())
+
+
+def bonus(shares: Arrays, denom: float, config: NumericConfig) -> Component | None:
+    """The entropy of the policy, None where its coefficient is 0."""
+    return Component(tuple(np.float32(config.entropy) * share for share in shares), denom) if config.entropy else None

@@ -94,6 +94,25 @@ def reference_kl(
     return (torch.where(mask_BT, weights_BT, 0.0) * divergence_BT).sum() / denom
 
 
+def negative_entropy(
+    logprobs_BT: Tensor, ratio_BT: Tensor, weights_BT: Tensor, mask_BT: Tensor, *, denom: float
+) -> Tensor:
+    """Σ w ρ log π / denom, the negative entropy of the policy, estimated at the recorded tokens.
+
+    E_μ[ρ log π] = E_π[log π] = −H(π), in value and in gradient (Williams and Peng 1991, "Function optimization using
+    connectionist reinforcement learning algorithms", section 4: the bonus that keeps a policy trying things).
+
+    Args:
+        logprobs_BT: under the policy that is trained.
+        ratio_BT: importance ratios with their gradient (`importance_ratio`).
+        weights_BT: weight of each token.
+        mask_BT: True where the policy chose the token.
+        denom: divides the sum.
+    """
+    known_BT = torch.where(mask_BT, logprobs_BT, 0.0)
+    return (torch.where(mask_BT, weights_BT, 0.0) * ratio_BT * known_BT).sum() / denom
+
+
 def importance_ratio(logprobs_BT: Tensor, sampler_BT: Tensor, mask_BT: Tensor, *, level: Level = "token") -> Tensor:
     """ρ = π/μ of each token, `(B, T)`, or of each row, `(B, 1)`; 1 where the mask is False. Finite for any record."""
     gap_BT = _gap(logprobs_BT, sampler_BT, mask_BT)

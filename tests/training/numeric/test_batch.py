@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,26 @@ def test_a_divergence_keeps_rows_without_advantage() -> None:
 
     weights = ALGORITHMS["dapo"].fill(rows, NumericConfig(kl=0.1), Reference())
     assert weights.live(len(rows)) == tuple(range(12))
+
+
+@pytest.mark.parametrize("name", ["reinforce", "rloo", "grpo", "dr_grpo", "dapo", "ppo", "cispo", "gspo"])
+def test_entropy_flattens_the_policy_where_advantages_say_nothing(name: Any) -> None:
+    module, rows = double_module(), [replace(row, advantage=0.0) for row in make_rows(holes=False)]
+    config = NumericConfig(entropy=0.1)
+    assert ALGORITHMS[name].fill(rows, NumericConfig(), NoScores()).entropy is None
+    weights = ALGORITHMS[name].fill(rows, config, NoScores())
+    assert weights.live(len(rows)) == tuple(range(12))
+    forward = Forward(module)
+    own = alone(module, rows)
+    rows = [replace(row, sampler_logprobs=np.float32(one)) for row, one in zip(rows, own, strict=True)]
+    (batch,) = micro_batches(rows, range(len(rows)), config, forward)
+    logprobs_BT = batch.logprobs(forward).detach().requires_grad_()
+    step_loss(logprobs_BT, batch, weights, ALGORITHMS[name], config).backward()
+    assert logprobs_BT.grad is not None
+    rare_BT = batch.mask_BT & (logprobs_BT.detach() < -1)  # below 1/e, where more probability is more entropy
+    assert rare_BT.any()
+    assert (logprobs_BT.grad[rare_BT] < 0).all()
+    assert (logprobs_BT.grad[batch.mask_BT & ~rare_BT] >= 0).all()
 
 
 def test_models_that_scale_their_logits_are_scored_through_their_own_head() -> None:

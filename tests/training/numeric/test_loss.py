@@ -11,7 +11,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.numeric.loss import cross_entropy, divergence, importance_ratio, policy_loss, reference_kl
+from training.numeric.loss import (
+    cross_entropy,
+    divergence,
+    importance_ratio,
+    negative_entropy,
+    policy_loss,
+    reference_kl,
+)
 
 WAYS: list[dict[str, Any]] = [
     {"kind": kind, "level": level, "tis": tis}
@@ -159,6 +166,22 @@ def test_corrected_divergence_has_the_gradient_of_the_true_one() -> None:
     ratio = importance_ratio(at, behaviour.log()[:, None], mask)
     loss = reference_kl(at, reference[:, None], behaviour[:, None], mask, denom=1.0, ratio_BT=ratio)
     (found,) = torch.autograd.grad(loss, theta)
+    torch.testing.assert_close(found, exact)
+
+
+def test_negative_entropy_has_the_value_and_the_gradient_of_the_true_one() -> None:
+    """Over all arms, from samples of another policy: Σ π log π and its gradient."""
+    theta = torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64, requires_grad=True)
+    behaviour = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    mask = torch.ones(3, 1, dtype=torch.bool)
+    logprobs = torch.log_softmax(theta, 0)
+    true = (logprobs.exp() * logprobs).sum()
+    (exact,) = torch.autograd.grad(true, theta)
+    at = torch.log_softmax(theta, 0)[:, None]
+    ratio = importance_ratio(at, behaviour.log()[:, None], mask)
+    loss = negative_entropy(at, ratio, behaviour[:, None], mask, denom=1.0)
+    (found,) = torch.autograd.grad(loss, theta)
+    torch.testing.assert_close(loss, true)
     torch.testing.assert_close(found, exact)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from training.numeric.components import Algorithm, Component, Scores, Weights, advantages, ones, penalty
+from training.numeric.components import Algorithm, Component, Scores, Weights, advantages, bonus, ones, penalty
 from training.numeric.rows import Row
 from training.numeric.settings import NumericConfig
 
@@ -19,6 +19,7 @@ def fill(rows: Sequence[Row], config: NumericConfig, scores: Scores) -> Weights:
     return Weights(
         rl=Component(advantages(rows, share), denom),
         ref_kl=penalty(share, denom, config, scores),
+        entropy=bonus(share, denom, config),
     )
 
 
