@@ -16,7 +16,7 @@ from typing import Any, Self
 from textgrad_agents.engines import Budget, LLMConfig, Meter, RulebookEngine, Stack, make_engine
 from textgrad_agents.engines.base import is_structured
 from textgrad_agents.engines.middleware import Tally, Try
-from textgrad_agents.errors import EngineAccessError
+from textgrad_agents.errors import ConfigError, EngineAccessError
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, EngineRole, GenerateOptions
 from textgrad_agents.journal import Journal, Journaled
 from textgrad_agents.messages import Completion, Message
@@ -91,10 +91,21 @@ class Engines:
         return cls(engine, engine, engine)
 
     @classmethod
-    def recorded(cls, description: Mapping[str, Mapping[str, Any]]) -> Self:
-        """Engines that stand for those described: they say what the journal holds and nothing else."""
+    def recorded(cls, description: Mapping[str, Mapping[str, Any]], config: TrainingConfig | None = None) -> Self:
+        """Engines that stand for those described: they say what the journal holds and nothing else.
+
+        A model of this machine is there itself: it is trained again, and what it said is not in the journal.
+
+        Raises:
+            ConfigError: it cannot be loaded, or is another one by now.
+        """
         actor, critic, optimizer = (_Recorded.of(description[role]) for role in ROLES)
-        return cls(actor, critic, optimizer)
+        if config is None or config.base_model is None:
+            return cls(actor, critic, optimizer)
+        local = LocalPolicy(config)
+        made = cls(local.engine if local.is_free else actor, critic, optimizer, local)
+        made.check_base(description)
+        return made
 
     def all(self) -> tuple[Engine, Engine, Engine]:
         """The engines in the order of `ROLES`; one engine may have two roles."""
@@ -103,10 +114,26 @@ class Engines:
     def describe(self) -> dict[str, dict[str, Any]]:
         """What `recorded` needs, as JSON-like values."""
         named = zip(ROLES, self.all(), strict=True)
-        return {
+        described: dict[str, dict[str, Any]] = {
             str(role): {"name": one.name, "structured": is_structured(one), "built_in": isinstance(one, RulebookEngine)}
             for role, one in named
         }
+        if self.local is not None:
+            described["actor"]["base"] = self.local.model.base_hash
+        return described
+
+    def check_base(self, description: Mapping[str, Mapping[str, Any]]) -> None:
+        """Refuse to go on with another base model than the one described.
+
+        Raises:
+            ConfigError: its weights are others.
+        """
+        base = description["actor"].get("base")
+        if self.local is not None and base not in (None, self.local.model.base_hash):
+            raise ConfigError(
+                f"the run was begun with a base model of the hash {base:.16}, and {self.local.model.name} has "
+                f"{self.local.model.base_hash[:16]} now; restore that model, or begin a run under another --exp_name"
+            )
 
     def check(self, limits: Limits) -> None:
         """Refuse limits that cannot be kept.
@@ -130,7 +157,8 @@ class Engines:
 
     def is_free(self, engine: Engine) -> bool:
         """True for an engine that costs nothing and always says the same: built in, or a model of this machine."""
-        return isinstance(engine, RulebookEngine) or (self.local is not None and engine is self.local.engine)
+        local = self.local is not None and self.local.is_free and engine is self.local.engine
+        return local or isinstance(engine, RulebookEngine)
 
 
 class RunEngines:

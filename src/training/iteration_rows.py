@@ -25,6 +25,15 @@ UNUSABLE = {
 }
 """What went wrong without ending the run, by its name in a row, and what became of it."""
 
+TEXTUAL, NUMERIC = "textual", "lora"
+"""Names of the learners whose reports have fields of their own in a row."""
+
+COUNTED = (
+    *("rows", "tokens", "left_out", "stale", "skipped_rows"),
+    *("groups", "dead_groups", "steps", "broken_steps"),
+)
+"""What is added up over the updates of weights in an iteration."""
+
 
 class Best(NamedTuple):
     """A version of the policies.
@@ -55,6 +64,11 @@ def iteration_row(
         reports: of the learners and the critic, in the order in which their notes are told.
         used: what the replies used.
         earlier: the rows of the iterations before.
+
+    Returns:
+        The numbers, as JSON-like values. ``accepted`` is True if new policies were let in, False if the present ones
+        stay, None where nobody rewrites them. ``weights`` is there where weights learn: what `COUNTED` names in sum,
+        the last finite value of everything else that the learner measured, and whether any weight changed.
     """
     sound = [episode for episode in episodes if episode.error is None]
     rewards = [episode.total_reward for episode in sound]
@@ -71,7 +85,7 @@ def iteration_row(
         "parse_failures": sum(not step.parsed for episode in sound for step in episode.steps()),
         **{name: _total(reports, name) for name in ("missing_credit", "foreign_sections")},
         **{name: _total(reports, name) for name in ("unusable_proposals", "failed_gate_episodes")},
-        "accepted": any(report.changed for report in reports),
+        "accepted": _accepted(reports),
         "gain": _gain(reports),
         "decision": "; ".join(dict.fromkeys(note for report in reports for note in report.notes)) or "nothing learns",
         "input_tokens": spent.usage.input_tokens,
@@ -89,6 +103,7 @@ def iteration_row(
             }
             for role, tally in used.items()
         },
+        **_weights(reports),
     }
     best = max([*earlier, row], key=lambda one: (one["avg_reward"], -one["iteration"]))
     return row | {"best_iteration": best["iteration"], "best_avg_reward": best["avg_reward"]}
@@ -99,10 +114,10 @@ def best_version(rows: Sequence[Row]) -> Best | None:
 
     A version is judged by the episodes in which it acted to be learned from. The last one, which acted in none, counts
     with the return of the one before it and what the gate saw it gain over that; without a gate's test it does not
-    count.
+    count, nor where its weights are new too, since a gate compares texts under the same weights.
     """
     versions = [Best(row["iteration"], row["avg_reward"]) for row in rows]
-    if rows and rows[-1]["accepted"] and rows[-1]["gain"] is not None:
+    if rows and rows[-1]["accepted"] and rows[-1]["gain"] is not None and not learned(rows[-1]).get("changed"):
         versions.append(Best(rows[-1]["iteration"] + 1, rows[-1]["avg_reward"] + rows[-1]["gain"]))
     return max(versions, key=lambda one: (one.mean_return, -one.updates), default=None)
 
@@ -114,6 +129,25 @@ def without_better(rows: Sequence[Row], min_delta: float) -> int:
         better = row["avg_reward"] > best + min_delta
         best, count = (row["avg_reward"], 0) if better else (best, count + 1)
     return count
+
+
+def learned(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What weights learned in an iteration; empty where none learn."""
+    return row.get("weights", {})
+
+
+def _accepted(reports: Sequence[UpdateReport]) -> bool | None:
+    decided = [report.changed for report in reports if report.learner == TEXTUAL]
+    return any(decided) if decided else None
+
+
+def _weights(reports: Sequence[UpdateReport]) -> dict[str, Any]:
+    own = [report for report in reports if report.learner == NUMERIC]
+    if not own:
+        return {}
+    measured = {name: value for one in own for name, value in one.metrics.items() if math.isfinite(value)}
+    counted = {name: _total(own, name) for name in COUNTED}
+    return {"weights": {"changed": any(one.changed for one in own), **measured, **counted}}
 
 
 def _gain(reports: Sequence[UpdateReport]) -> float | None:

@@ -15,6 +15,7 @@ import socket
 import sys
 from collections.abc import Callable, Collection
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import FrameType
@@ -29,8 +30,8 @@ from training.tables import make_table, print_table, say
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from textgrad_agents.engines import LLMConfig
     from textgrad_agents.engines.middleware import Spent
+    from textgrad_agents.interfaces import Engine
     from training.engines import Limits
     from training.monte_carlo import MonteCarloTrainer, Stats
 
@@ -140,13 +141,18 @@ def train(
     from training.monte_carlo import MonteCarloTrainer
     from training.progress import make_progress
 
+    engines = None
     if config.agent_type == "llm":
-        Engines.of(config).check(limits)
-        for model in config.models.values():
-            check_local_server(model)
+        engines = Engines.of(config)
+        engines.check(limits)
+        addresses = {model.name: model.base_url for model in config.models.values()}
+        if config.sampler != "local":
+            addresses[str(config.base_model)] = config.sampler
+        for model, address in addresses.items():
+            check_local_server(model, address)
     view: Any = None
     with MonteCarloTrainer(
-        config, limits=limits, overwrite=overwrite, on_event=lambda event: view.show(event)
+        config, engines=engines, limits=limits, overwrite=overwrite, on_event=lambda event: view.show(event)
     ) as trainer:
         config = trainer.config
         for line in (*announcement(config), *trainer.notes):
@@ -169,7 +175,7 @@ def train(
     return 0
 
 
-def check_local_server(model: LLMConfig) -> None:
+def check_local_server(model: str, base_url: str | None) -> None:
     """A server on this machine that is not there will not come by waiting.
 
     Raises:
@@ -177,16 +183,16 @@ def check_local_server(model: LLMConfig) -> None:
     """
     from textgrad_agents.engines.models.providers import is_loopback
 
-    if model.base_url is None or not is_loopback(model.base_url):
+    if base_url is None or not is_loopback(base_url):
         return
-    address = urlsplit(model.base_url)
+    address = urlsplit(base_url)
     try:
         port = address.port or (443 if address.scheme == "https" else 80)
         socket.create_connection((address.hostname or "localhost", port), timeout=5).close()
     except OSError as error:
         raise EngineAccessError(
-            f"nothing answers at {model.base_url} ({error.strerror or error}): start the server of {model.name!r}, "
-            "or name another address with --base_url"
+            f"nothing answers at {base_url} ({error.strerror or error}): start the server of {model!r}, "
+            "or name another address"
         ) from None
 
 
@@ -196,18 +202,46 @@ def announcement(config: TrainingConfig) -> list[str]:
 
     if config.agent_type == "rule":
         return ["agents follow the hand-written rule: no model is asked and nothing is learned"]
-    models = {model.name: model for model in config.models.values()}
+    asked = {role: model for role, model in config.models.items() if role in asked_roles(config)}
+    local = [] if config.base_model is None else [f"agents: {_sampled(config)}", f"learning: {_learning(config)}"]
+    models = {model.name: model for model in asked.values()}
+    if not models:
+        return [*local, "no other model is asked"]
     if set(models) == {"rulebook"}:
-        lines = ["engine: rulebook, the built-in rule learner (no key, no network)"]
+        whose = f" of {listed([*asked])}" if local else ""
+        lines = [*local, f"engine{whose}: rulebook, the built-in rule learner (no key, no network)"]
         if os.environ.get("OPENAI_API_KEY"):
             lines.append("OPENAI_API_KEY is set and not used; --model gpt-4o-mini would use it and cost money")
         return lines
     by_name: dict[str, list[str]] = {}
-    for role, model in config.models.items():
+    for role, model in asked.items():
         by_name.setdefault(display_name(model), []).append(role)
-    shown = [f"engine{'' if len(by_name) == 1 else f' of {listed(roles)}'}: {name}" for name, roles in by_name.items()]
+    one = len(by_name) == 1 and not local
+    shown = [f"engine{'' if one else f' of {listed(roles)}'}: {name}" for name, roles in by_name.items()]
     notices = [retirement_notice(model, date.today()) for model in models.values()]
-    return [*shown, *(notice for notice in notices if notice)]
+    return [*local, *shown, *(notice for notice in notices if notice)]
+
+
+def asked_roles(config: TrainingConfig) -> tuple[str, ...]:
+    """The roles in which a run asks a model that the config names; a `base_model` acts in place of the actor's."""
+    if config.base_model is None:
+        return ("actor", "critic", "optimizer")
+    if config.update != "weights":
+        return ("critic", "optimizer")
+    return ("critic",) if config.numeric.reads_judgements else ()
+
+
+def _sampled(config: TrainingConfig) -> str:
+    where = "in this process" if config.sampler == "local" else f"sampled by {config.sampler}"
+    return f"{config.base_model}, {where}"
+
+
+def _learning(config: TrainingConfig) -> str:
+    numeric = config.numeric
+    weights = f"an adapter of rank {numeric.rank} for all agents ({numeric.algorithm}, lr {numeric.lr:g})"
+    return {"text": "the policies' texts", "weights": weights, "both": f"{weights}, then the policies' texts"}[
+        config.update
+    ]
 
 
 def listed(names: list[str]) -> str:
@@ -234,9 +268,8 @@ def stopping(request: Callable[[], None]) -> Generator[None]:
 def report(trainer: MonteCarloTrainer, stats: list[Stats], again: str) -> None:
     """Print the table of the iterations, what they used, and where everything is."""
     if stats:
-        table = make_table(
-            trainer.config.exp_name, "iteration", "average", "least", "greatest", "proposal", words=("proposal",)
-        )
+        what = "learned" if any("weights" in row for row in stats) else "proposal"
+        table = make_table(trainer.config.exp_name, "iteration", "average", "least", "greatest", what, words=(what,))
         for row in stats:
             numbers = (f"{row[key]:.1f}" for key in ("avg_reward", "min_reward", "max_reward"))
             table.add_row(str(row["iteration"]), *numbers, row["decision"])
@@ -307,23 +340,15 @@ def report_usage(stats: list[Stats], spent: Spent) -> None:
 
 
 def evaluate(config: TrainingConfig, episodes: int, limits: Limits) -> int:
-    """Play fresh episodes with the policy of `config` and print how it did."""
-    from textgrad_agents.engines import Stack
-    from training.engines import Engines
+    """Play fresh episodes with the policy of `config`, its weights too, and print how it did."""
     from training.episode_generator import EpisodeGenerator
-    from training.policy_manager import PolicyManager
 
     if episodes < 1:
         raise ConfigError(f"--evaluate needs at least 1 episode, got {episodes}")
     policies = engine = None
     if config.agent_type == "llm":
-        engine = Engines.of(config).at_work(Stack(concurrency=config.concurrency, budget=limits.budget())).actor
+        policies, engine = _present(config, limits)
     generator = EpisodeGenerator.of(config, engine)
-    if config.agent_type == "llm":
-        agents = generator.collector(with_model=True).environment.agents
-        if not config.policy_path.exists():
-            raise ConfigError(f"there is no policy file {config.policy_path} to evaluate; name one with --policy_path")
-        policies = PolicyManager(config.policy_path, agent_names=agents).get_current_policies()
     chosen = "exp_name" in config.model_fields_set
     parent = config.experiments_dir / config.exp_name if chosen else config.experiments_dir
     folder = parent / f"evaluation_{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
@@ -340,3 +365,31 @@ def evaluate(config: TrainingConfig, episodes: int, limits: Limits) -> int:
         f"greatest {summary['max_reward']:.1f}")  # fmt: skip
     say(f"summary: {folder / 'evaluation_summary.json'}")
     return 0
+
+
+def _present(config: TrainingConfig, limits: Limits) -> tuple[dict[str, str], Engine]:
+    """The current policies of the config's policy file, and the engine that acts, with the weights that they name.
+
+    Raises:
+        ConfigError: there is no policy file, or its weights are missing or for another model.
+        FileFormatError: it is damaged, or for other agents.
+    """
+    from textgrad_agents.engines import Stack
+    from training.engines import Engines
+    from training.policy_manager import PolicyManager
+
+    path = config.policy_path
+    if not path.exists():
+        raise ConfigError(f"there is no policy file {path} to evaluate; name one with --policy_path")
+    environment = config.environment.make()
+    environment.close()
+    manager = PolicyManager(path, agent_names=environment.agents)
+    weights = manager.get_current_weights()
+    engines = Engines.of(config)
+    if engines.local is not None:
+        engines = replace(engines, actor=engines.local.engine_of(weights, path.parent, "evaluated"))
+        say(f"agents: {_sampled(config)}, {'without an adapter' if weights is None else f'adapter {weights.path}'}")
+    elif weights is not None:
+        say(f"the weights in {path} are not used: they are of base_model {weights.base_model}, and none is given")
+    working = engines.at_work(Stack(concurrency=config.concurrency, budget=limits.budget()))
+    return manager.get_current_policies(), working.actor

@@ -100,20 +100,21 @@ class MonteCarloTrainer:
                 check_pairs(config.gate_episodes, config.alpha)
         environment = config.environment.make()
         self.run = RunFolder.open(config, overwrite=overwrite, rebuild=rebuild)
+        self._local = engines.local if engines else None
         try:
-            self.policy_manager = self.run.policies(environment.agents) if engines else None
+            if self._local is not None:
+                self._local.folder = self.run.path / "adapters"
+            if engines:
+                engines.check_base(self.run.journal.once("engines", engines.describe))
+            check = self._local.use if self._local else None
+            self.policy_manager = self.run.policies(environment.agents, check) if engines else None
         except TextgradAgentsError:
             self.run.abandon()
             raise
         self.config = self.run.config
         self.notes = tuple(self.run.notes)
-        self._versions = (
-            Versions(self.policy_manager, self.run, config.get_optimizer_llm_config().name)
-            if self.policy_manager
-            else None
-        )
+        self._versions = Versions(self.policy_manager, self.run, self._writer()) if self.policy_manager else None
         self._events = RunEvents(self.run, on_event)
-        self._local = engines.local if engines else None
         self.engines = self._at_work(engines, limits) if engines else None
         self.episode_generator = EpisodeGenerator.of(config, self.engines.actor if self.engines else None)
         self._collector = self.episode_generator.collector(with_model=self.engines is not None)
@@ -132,7 +133,8 @@ class MonteCarloTrainer:
         self._rows = self.run.finished()
         self._roles = {agent: environment.role_of(agent) for agent in environment.agents}
         self._learners = self._new_learners()
-        self._learned: int | None = -1  # the iteration that the learners have just learned from; None in the middle
+        self._learned: int | None = None  # the iteration that the learners have just learned from; None if unknown
+        self._begun = False
         close(environment)
 
     @property
@@ -283,13 +285,17 @@ class MonteCarloTrainer:
         known = self.engines.begin(f"iteration {iteration}")
         if known:
             self._events.note(f"iteration {iteration} was begun; {known} replies are in the journal")
-        if self._learned is None:
+        go_on = self._learned is not None and self._learned == iteration - 1
+        if not go_on and self._begun:
             self._learners = self._new_learners()
-        if self._learned != iteration - 1 and iteration - 1 in self.run.finished():
+        if not go_on and iteration - 1 in self.run.finished():
             self._learners.load(self.run.learners(iteration - 1))
-        self._learned = None
+        self._learned, self._begun = None, True
         policies = self._versions.begin(iteration)
         self._learners.set_policies(policies)
+        if self._local is not None and not go_on:
+            manager = self._versions.manager
+            self._local.use(manager.get_current_weights(), manager.policy_path.parent)
         return policies
 
     def _row(self, iteration: int, episodes: Sequence[Episode], reports: Sequence[UpdateReport]) -> Row:
@@ -308,7 +314,7 @@ class MonteCarloTrainer:
         if self._versions is not None and before is not None:
             weights = None
             if self._local is not None:
-                weights = self._local.keep(self.run.path / "adapters", self._versions.manager.policy_path)
+                weights = self._local.keep(self._versions.manager.policy_path)
             self._versions.save(before, self._learners.policies(before), row, reports, weights=weights)
         self.run.finish(row)
         self._learned = iteration
@@ -325,7 +331,6 @@ class MonteCarloTrainer:
     # -- pieces --------------------------------------------------------------------------------------------------
 
     def _at_work(self, engines: Engines, limits: Limits) -> RunEngines:
-        self.run.journal.once("engines", engines.describe)
         return RunEngines(
             engines,
             self.run.journal,
@@ -335,11 +340,13 @@ class MonteCarloTrainer:
             on_try=self._events.tried,
         )
 
+    def _writer(self) -> str | None:
+        """Name of the model that writes policies; None where nobody does."""
+        return None if self.config.update == "weights" else self.config.get_optimizer_llm_config().name
+
     def _new_learners(self) -> Learners:
         if self.engines is None or self._versions is None or self.policy_manager is None:
             return Learners()
-        if self._local is not None:
-            self._local.use(self._versions.first_weights(), self.policy_manager.policy_path.parent)
         return make_learners(
             self.config,
             self.policy_manager.get_current_policies(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,6 +140,7 @@ class PolicyManager:
         *,
         timestamp: str,
         first: str = DEFAULT_POLICY,
+        check_weights: Callable[[AdapterReference | None, Path], None] | None = None,
     ) -> Self:
         """The policies of a run, ready to be written: a run that is new to its file begins with the current policies.
 
@@ -149,6 +150,8 @@ class PolicyManager:
             experiment: name of the run.
             timestamp: when the run began, ISO 8601.
             first: policy of every agent where there is no file to start from.
+            check_weights: told of the weights that the current policies refer to, and of the folder of their file,
+                before anything is written; raises what is wrong with them.
 
         Raises:
             FileFormatError: the file to start from is damaged, or is for other agents.
@@ -157,6 +160,8 @@ class PolicyManager:
         start = place.write if place.read is None else place.read
         file = _first(dict.fromkeys(agent_names, AgentPolicy(policy=first)), timestamp)
         source = cls(start, agent_names=agent_names, file=file if place.read is None else None)
+        if check_weights is not None:
+            check_weights(source.get_current_weights(), start.parent)
         if place.read == place.write:
             if source._file.experiment == experiment:
                 return source
@@ -196,6 +201,21 @@ class PolicyManager:
     def get_current_policies(self) -> dict[str, str]:
         """Policy text of each agent."""
         return self.load_specific_iteration(self.current_iteration)
+
+    def get_current_weights(self) -> AdapterReference | None:
+        """The adapter that belongs to the current policies, if one does.
+
+        Raises:
+            ConfigError: agents have different ones.
+        """
+        policies = self._policies_at(self.current_iteration).values()
+        adapters = list(dict.fromkeys(policy.adapter for policy in policies))
+        if len(adapters) > 1:
+            raise ConfigError(
+                f"the agents of policy file {self.policy_path}, iteration_{self.current_iteration}, have "
+                f"{len(adapters)} different adapters; a run has one adapter for all agents"
+            )
+        return adapters[0]
 
     def load_specific_iteration(self, iteration: int) -> dict[str, str]:
         """Policy text of each agent in one version.

@@ -172,13 +172,11 @@ class _RichProgress:
         table = Table(
             title=f"iteration {state.iteration + 1} of {state.iterations}: {state.phase}", title_justify="left"
         )
-        for name in ("iteration", "average", "least", "greatest", "policy"):
-            table.add_column(name, justify="left" if name == "policy" else "right")
+        for name in ("iteration", "average", "least", "greatest", "learned"):
+            table.add_column(name, justify="left" if name == "learned" else "right")
         for row in state.finished:
-            kept = "accepted" if row.get("accepted") else "kept"
-            table.add_row(
-                str(row["iteration"]), *(f"{row[key]:.1f}" for key in ("avg_reward", "min_reward", "max_reward")), kept
-            )
+            numbers = (f"{row[key]:.1f}" for key in ("avg_reward", "min_reward", "max_reward"))
+            table.add_row(str(row["iteration"]), *numbers, _learned(row))
         if state.rewards and state.phase != "done":
             mean = sum(state.rewards) / len(state.rewards)
             done = f"{len(state.rewards)}/{state.episodes} episodes"
@@ -187,6 +185,16 @@ class _RichProgress:
             )
         table.caption = f"{state.usage()}; {state.eta()}"
         return table
+
+
+def _learned(row: Mapping[str, Any]) -> str:
+    """What became of texts and of weights in an iteration, in a few words."""
+    accepted, weights = row.get("accepted"), row.get("weights")
+    words = [] if accepted is None else ["accepted" if accepted else "kept"]
+    if weights is not None:
+        count = "1 step" if weights["steps"] == 1 else f"{weights['steps']} steps"
+        words.append(f"{count} on {weights['rows'] - weights['skipped_rows']} of {weights['rows']} rows")
+    return "; ".join(words) or "nothing learns"
 
 
 def _printable(text: str) -> str:

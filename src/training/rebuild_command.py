@@ -50,7 +50,7 @@ def rebuild(folder: Path) -> list[Stats]:
     """
     known, finished = _read(folder / JOURNAL)
     config = _config(folder, known["config"], finished)
-    engines = None if config.agent_type == "rule" else Engines.recorded(known["engines"])
+    engines = None if config.agent_type == "rule" else Engines.recorded(known["engines"], config)
     with MonteCarloTrainer(config, engines=engines, rebuild=True) as trainer:
         try:
             stats = trainer.train_full()

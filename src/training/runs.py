@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -24,7 +24,7 @@ from textgrad_agents.errors import ConfigError, FileFormatError
 from textgrad_agents.files import read_json, remove_unfinished, write_json
 from textgrad_agents.journal import Journal
 from textgrad_agents.loggers import FileLogger
-from textgrad_agents.policy import parse_policy_file, read_policy_file
+from textgrad_agents.policy import AdapterReference, parse_policy_file, read_policy_file
 from textgrad_agents.validation import short
 from training.config import TrainingConfig
 from training.policy_manager import DEFAULT_POLICY, PolicyManager, choose_policy_file
@@ -139,8 +139,16 @@ class RunFolder:
         """Name of the run."""
         return self.path.name
 
-    def policies(self, agents: Sequence[str]) -> PolicyManager:
+    def policies(
+        self,
+        agents: Sequence[str],
+        check_weights: Callable[[AdapterReference | None, Path], None] | None = None,
+    ) -> PolicyManager:
         """The policies of the run, in the file that it may write.
+
+        Args:
+            agents: names of the run's agents.
+            check_weights: told of the weights that the run starts from, before a file is written.
 
         Raises:
             FileFormatError: the policy file is damaged, or was named and is for other agents.
@@ -165,7 +173,9 @@ class RunFolder:
             self.notes.append(place.note)
         remove_unfinished(place.write.parent, place.write.name)
         first = self.config.first_policy or DEFAULT_POLICY
-        manager = PolicyManager.for_run(place, agents, self.name, timestamp=began, first=first)
+        manager = PolicyManager.for_run(
+            place, agents, self.name, timestamp=began, first=first, check_weights=check_weights
+        )
         written = None if manager.policy_path == own else str(manager.policy_path)
         self.journal.once("policies", lambda: {"path": written, "file": manager.file.to_dict()})
         return manager

@@ -19,12 +19,12 @@ class Versions:
     Attributes:
         manager: of the file.
         run: the run.
-        model: name of the model that writes policies.
+        model: name of the model that writes policies; None where nobody does.
     """
 
     manager: PolicyManager
     run: RunFolder
-    model: str
+    model: str | None
 
     def begin(self, iteration: int) -> dict[str, str]:
         """The policies that an iteration begins with: its own version, else the one before, else the current one."""
@@ -33,11 +33,6 @@ class Versions:
                 self._make_current(number)
                 break
         return self.manager.get_current_policies()
-
-    def first_weights(self) -> AdapterReference | None:
-        """The adapter that the run began with."""
-        policies = self.manager.file.at(self.number(0)).of(self.manager.agent_names)
-        return next((policy.adapter for policy in policies.values() if policy.adapter is not None), None)
 
     def is_saved(self, iteration: int) -> bool:
         """True if the version that an iteration led to is in the file."""

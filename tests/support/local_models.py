@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,7 +48,10 @@ def character_tokenizer(chat_template: str | None = CHAT_TEMPLATE) -> Any:
 
 def tiny_module(kind: str = "llama", *, seed: int = 0, dtype: torch.dtype = torch.float32, **shape: Any) -> Any:
     """A module of random weights; `kind` is ``llama`` or ``qwen2``. Its logits are spread as those of a trained one."""
-    tokenizer = character_tokenizer()
+    return _module(kind, character_tokenizer(), seed, dtype, shape)
+
+
+def _module(kind: str, tokenizer: Any, seed: int, dtype: torch.dtype, shape: Mapping[str, Any]) -> Any:
     config_class, module_class = {
         "llama": (LlamaConfig, LlamaForCausalLM),
         "qwen2": (Qwen2Config, Qwen2ForCausalLM),
@@ -68,3 +73,31 @@ def tiny_module(kind: str = "llama", *, seed: int = 0, dtype: torch.dtype = torc
 def tiny_model(kind: str = "llama", *, seed: int = 0, dtype: torch.dtype = torch.float32, **shape: Any) -> LocalModel:
     """A `LocalModel` of random weights, made anew at each call."""
     return LocalModel.of(tiny_module(kind, seed=seed, dtype=dtype, **shape), character_tokenizer(), name=f"tiny-{kind}")
+
+
+def word_tokenizer(words: Sequence[str]) -> Any:
+    """A tokenizer of one token per known word, four special ones, and "unknown" for all else."""
+    vocabulary = {token: index for index, token in enumerate([PAD, START, END, "<|unknown|>", *words])}
+    inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<|unknown|>"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        pad_token=PAD,
+        eos_token=END,
+        unk_token="<|unknown|>",
+        additional_special_tokens=[START],
+        clean_up_tokenization_spaces=False,
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+LAMP_WORDS = ("0", "1", "2", "lamp", "left", "right", "keeper_0", "keeper_1")
+
+
+def write_lamp_model(folder: Path, *, seed: int = 0) -> Path:
+    """A model folder for `lamps`: of random weights, so every third or fourth of its one-token replies is an action."""
+    tokenizer = word_tokenizer(LAMP_WORDS)
+    _module("llama", tokenizer, seed, torch.float32, {}).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

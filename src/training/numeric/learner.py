@@ -82,12 +82,16 @@ class LoraLearner:
         for adapter, descent in self._descents.items():
             own = [index for index, row in enumerate(rows) if self._adapter(row.agent) == adapter]
             if own:
-                outcomes[adapter] = descent.run([rows[index] for index in own], [hints[index] for index in own])
+                outcome = descent.run([rows[index] for index in own], [hints[index] for index in own])
+                outcomes[adapter] = outcome
+                notes.append(_told(adapter, outcome, len(own)))
+        if not outcomes:
+            notes.append("there was no row to learn weights from")
         self._updates += 1
         changed = [adapter for adapter, outcome in outcomes.items() if outcome.steps]
         for adapter in changed:
             self._model.updated(adapter)
-        notes += self._settle(outcomes)
+        self._settle(outcomes)
         metrics |= _summary(outcomes)
         return UpdateReport(self.name, changed=bool(changed), metrics=metrics, notes=tuple(notes))
 
@@ -179,21 +183,12 @@ class LoraLearner:
             if row.prompt_version not in versions:
                 versions.append(row.prompt_version)
 
-    def _settle(self, outcomes: Mapping[str, Outcome]) -> list[str]:
-        """Notes on what the steps did; stop after the third update that could not be taken."""
-        notes: list[str] = []
+    def _settle(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Report steps that could not be taken; stop after the third update in a row that has one."""
         for adapter, outcome in outcomes.items():
-            if outcome.stopped:
-                notes.append(
-                    f"{adapter}: the batch was left after {outcome.steps} steps: it had moved the policy enough"
-                )
-            if not outcome.steps and not outcome.stopped and not outcome.broken:
-                notes.append(f"{adapter}: no row has a gradient (all returns are equal), so nothing was learned")
-            if outcome.broken:
+            if outcome.broken and self._report is not None:
                 facts = {"adapter": adapter, "update": self._updates, "in_a_row": self._broken + 1}
-                notes.append(f"{adapter}: a step was not taken because its loss or gradient is not a finite number")
-                if self._report is not None:
-                    self._report("update_skipped", facts | {key: repr(v) for key, v in outcome.metrics.items()})
+                self._report("update_skipped", facts | {key: repr(v) for key, v in outcome.metrics.items()})
         if any(outcome.broken for outcome in outcomes.values()):
             self._broken += 1
         elif any(outcome.steps for outcome in outcomes.values()):
@@ -204,7 +199,19 @@ class LoraLearner:
                 f"{', '.join(f'{adapter} {outcome.metrics}' for adapter, outcome in outcomes.items())}); lower lr "
                 f"(it is {self.config.lr}) and go on from an earlier checkpoint"
             )
-        return notes
+
+
+def _told(adapter: str, outcome: Outcome, rows: int) -> str:
+    """What became of an adapter, in one sentence."""
+    if outcome.broken:
+        return f"{adapter}: a step was not taken because its loss or gradient is not a finite number"
+    if outcome.stopped:
+        return f"{adapter}: the batch was left after {outcome.steps} steps: it had moved the policy enough"
+    if not outcome.steps:
+        return f"{adapter}: no row has a gradient (all returns are equal), so nothing was learned"
+    count = "1 step" if outcome.steps == 1 else f"{outcome.steps} steps"
+    norm = outcome.metrics["grad_norm"]
+    return f"{adapter}: {count} on {rows - outcome.skipped} of {rows} rows, gradient norm {norm:.2g}"
 
 
 def _summary(outcomes: Mapping[str, Outcome]) -> dict[str, float]:
