@@ -27,9 +27,7 @@ def parse(arguments: Sequence[str]) -> tuple[dict[str, Any], argparse.Namespace]
     """Settings that were given, by name, and how to run."""
     parser = Parser(prog="train_math.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     run = add_run_flags(parser)
-    parser.add_argument(
-        "--test_tasks", type=int, default=500, help="problems of the comparison at the end (500; 0: none)"
-    )
+    parser.add_argument("--test_tasks", type=int, default=500, help="problems to compare on at the end (500; 0: none)")
     parser.add_argument("--exp_name", default=argparse.SUPPRESS, help="name of the run's folder (default: math_exp)")
     add_model(parser, MathSettings, leave_out=LEFT_OUT)
     add_model(parser, TrainingConfig, leave_out=LEFT_OUT)

@@ -13,9 +13,8 @@ from training.config import BUILT_IN_MODELS
 
 Settings = Mapping[str, Any]
 
-_MATH_WEIGHTS = {"returns": "to_go", "discount": 0.0, "max_tokens": 512, "updates_per_batch": 1, "lr": 1e-4}
+_MATH_WEIGHTS = {"returns": "to_go", "discount": 0.0, "updates_per_batch": 1}
 """Each problem is credited with its own answer."""
-_MATH_TINY_WEIGHTS = {**_MATH_WEIGHTS, "max_tokens": 32, "lr": 3e-3}
 
 _MATH: Settings = {
     "siblings": 16,
@@ -34,24 +33,23 @@ def with_defaults(settings: Settings) -> dict[str, Any]:
         settings: as given, by flat name; `environment` and `base_model` decide.
     """
     model = settings.get("base_model")
-    if model is None:
+    if model is None or settings.get("environment") != "math":
         return dict(settings)
-    suited: dict[str, Any] = {}
-    if settings.get("environment") == "math":
-        suited = dict(_MATH) | {"numeric": _MATH_WEIGHTS}
-        if model in BUILT_IN_MODELS:
-            from training.numeric.tiny.data import START, WORDS
+    suited, numeric = dict(_MATH), dict(_MATH_WEIGHTS)
+    if model in BUILT_IN_MODELS:
+        from training.numeric.tiny.data import START, WORDS
 
-            suited |= {"prompts": "bare", "first_policy": START, "policy_words": WORDS, "problems": "short"}
-            suited |= {"options": {"family": "shop"}, "numeric": _MATH_TINY_WEIGHTS, "num_iterations": 10}
-    numeric = suited.get("numeric", {}) | _object(settings.get("numeric", {}))
-    return {**suited, **settings, **({"numeric": numeric} if numeric else {})}
+        suited |= {"prompts": "bare", "first_policy": START, "policy_words": WORDS, "num_iterations": 12}
+        numeric |= {"max_tokens": 32, "lr": 1.5e-3}
+        if settings.get("problems", "short") == "short":
+            suited |= {"options": {"family": "mixed"}}
+    return {**suited, **settings, "numeric": _joined(numeric, settings.get("numeric", {}))}
 
 
-def _object(given: Any) -> dict[str, Any]:
-    """Settings of the learner as they may be given: a JSON text, an object. What is neither is left to the config."""
+def _joined(suited: Mapping[str, Any], given: Any) -> Any:
+    """Settings of the learner, those given winning. What is no JSON object is left to the config, which says so."""
     try:
         value: Any = json.loads(given) if isinstance(given, str) else given
     except ValueError:
-        return {}
-    return dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else {}
+        return given
+    return {**suited, **cast("Mapping[str, Any]", value)} if isinstance(value, Mapping) else given
