@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from textgrad_agents.errors import FileFormatError
 from textgrad_agents.files import parse_json, write_text
-from textgrad_agents.messages import Message, Messages, ToolRequestMessage
+from textgrad_agents.messages import Message, ToolRequestMessage, ToolResponseMessage
 from textgrad_agents.transitions.transition import Transition
 from textgrad_agents.validation import explain
 from textgrad_agents.variables.variable import Variable
@@ -79,7 +79,10 @@ def _value_of(value: Any) -> Any:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    return message.model_dump(mode="json", context=_IN_FULL)
+    fields = message.model_dump(mode="json", context=_IN_FULL)
+    if fields.get("info") is None:
+        fields.pop("info", None)
+    return fields
 
 
 def _action(action: Variable[Any], *, whole: bool) -> dict[str, Any]:
@@ -140,13 +143,18 @@ def _head(row: bytes, what: str) -> tuple[str | None, dict[str, Any]]:
 
 
 def _step(row: bytes) -> Transition:
-    data: Any = parse_json(row)
+    data: Any = json.loads(row, parse_constant=_no_number)
     if not isinstance(data, dict):
         raise ValueError("it is no object")
     fields = cast("dict[str, Any]", data)
     action = fields.pop("action", None)
-    observed: dict[str, Messages] = {"observation": [], "next_observation": []}
-    return Transition.model_validate({**observed, **fields, "action": None if action is None else _restored(action)})
+    for name in ("observation", "next_observation"):
+        fields[name] = [_message_of(one) for one in fields.get(name) or ()]
+    return Transition.model_validate({**fields, "action": None if action is None else _restored(action)})
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _restored(action: Any) -> Variable[Any]:
@@ -154,9 +162,17 @@ def _restored(action: Any) -> Variable[Any]:
         raise ValueError("its action has no value")
     value: Any = cast("dict[str, Any]", action)["value"]
     if isinstance(value, dict) and "role" in value:
-        kind = ToolRequestMessage if "tool_calls" in value else Message
-        value = kind.model_validate(value)
+        value = _message_of(value)
     return Variable(cast("Any", value), requires_grad=False, role_description="recorded action")
+
+
+def _message_of(fields: Any) -> Message:
+    """A message of the kind that its fields tell."""
+    if not isinstance(fields, dict):
+        raise ValueError("a message is no object")
+    if "tool_calls" in fields:
+        return ToolRequestMessage.model_validate(fields)
+    return (ToolResponseMessage if "tool_call_id" in fields else Message).model_validate(fields)
 
 
 def _cut(timestep: int, problem: str) -> Transition:
