@@ -58,12 +58,14 @@ class Sample:
 
 @torch.no_grad()
 def sample(model: LocalModel, requests: Sequence[Request], adapter: str | None = None) -> list[Sample]:
-    """One reply per request, in one batch."""
+    """One reply per request, in one batch; a prompt that several of them have is computed once."""
     samples = [Sample() for _ in requests]
     rows = torch.arange(len(requests))  # the requests that are still under way
     draws = [np.random.default_rng(request.sampling.seed).random(request.max_tokens) for request in requests]
     stops = stop_tokens(model)
-    ids, attention = _left_padded(model, [request.ids for request in requests])
+    prompts: dict[tuple[int, ...], int] = {}
+    sources = torch.tensor([prompts.setdefault(request.ids, len(prompts)) for request in requests])
+    ids, attention = _left_padded(model, list(prompts))
     positions = (attention.cumsum(-1) - 1).clamp(min=0)
     cache: Any = None
     with model.use(adapter):
@@ -79,7 +81,8 @@ def sample(model: LocalModel, requests: Sequence[Request], adapter: str | None =
             cache = output.past_key_values
             live = [requests[row] for row in rows.tolist()]
             numbers = [draws[row][len(samples[row].ids)] for row in rows.tolist()]
-            tokens, logprobs = draw(output.logits[:, -1], [request.sampling for request in live], numbers)
+            logits_BV = output.logits[:, -1][sources.to(model.device)]
+            tokens, logprobs = draw(logits_BV, [request.sampling for request in live], numbers)
             going: list[int] = []
             for place, (row, token, logprob) in enumerate(
                 zip(rows.tolist(), tokens.tolist(), logprobs.tolist(), strict=True)
@@ -89,11 +92,13 @@ def sample(model: LocalModel, requests: Sequence[Request], adapter: str | None =
                     going.append(place)
             if not going:
                 return samples
-            if len(going) < len(rows):
-                keep = torch.tensor(going)
-                cache.batch_select_indices(keep.to(model.device))
-                rows, tokens = rows[keep], tokens[keep]
-                attention, positions = attention[keep], positions[keep]
+            keep = torch.tensor(going)
+            if sources[keep].tolist() != list(range(len(attention))):
+                chosen = sources[keep].to(model.device)
+                cache.batch_select_indices(chosen)
+                attention, positions = attention[chosen], positions[chosen]
+            rows, tokens = rows[keep], tokens[keep]
+            sources = torch.arange(len(rows))  # from here on each has a row of its own
             ids = tokens[:, None].to(model.device)
             positions = positions[:, -1:] + 1
             attention = torch.cat([attention, attention.new_ones(len(rows), 1)], dim=1)

@@ -28,6 +28,7 @@ _MARK = re.compile("\ue000(\\d+)\ue001")
 _MARK_CHARACTERS = re.compile("[\ue000\ue001]")
 _REMEMBERED = 4096  # conversations that are known by their tokens
 _PIECES = 4096  # texts whose tokens are kept
+_PROMPTS = 4096  # conversations without replies whose tokens are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class ChatTemplate:
         self._tokenizer = tokenizer
         self._name = name
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._prompts: OrderedDict[tuple[object, ...], Prompt] = OrderedDict()
         self._lock = threading.Lock()  # a tokenizer belongs to one thread at a time
         self.encode = lru_cache(maxsize=_PIECES)(self._encode)
         # Tokenizers that put a space before every text cannot be given texts in pieces.
@@ -85,6 +87,17 @@ class ChatTemplate:
         Raises:
             EngineRefusal: it holds images, or the template does not take it.
         """
+        if any(message.role == "assistant" for message in messages):  # replies become known as they are given
+            return self._tokenized(messages)
+        key = tuple((one.role, one.content, one.content_is_json_str, spans_of(one)) for one in messages)
+        found = self._prompts.get(key)
+        if found is None:
+            found = self._prompts[key] = self._tokenized(messages)
+            if len(self._prompts) > _PROMPTS:
+                self._prompts.popitem(last=False)
+        return found
+
+    def _tokenized(self, messages: Sequence[Message]) -> Prompt:
         rendered = self._render(messages)
         if not self._in_pieces:
             return Prompt(self.encode(rendered.text), (), rendered.text)

@@ -86,6 +86,39 @@ def test_replies_do_not_depend_on_the_company(engine: LocalEngine, temperature: 
         np.testing.assert_allclose(trace_of(first).logprobs, trace_of(second).logprobs, atol=1e-4)
 
 
+def test_a_prompt_that_calls_share_is_computed_once(engine: LocalEngine) -> None:
+    calls = [
+        ([user(text)], replace(SHORT, seed=seed, max_tokens=2 + seed))
+        for seed, text in enumerate(["same", "other", "same", "same", "other", "third"])
+    ]
+    alone = [ask(engine, call)[0] for call in calls]
+    rows: list[int] = []
+    watch = engine.model.module.register_forward_pre_hook(
+        lambda _, args, given: rows.append(len(given["input_ids"])), with_kwargs=True
+    )
+    together = ask(engine, *calls)
+    watch.remove()
+    assert rows[:2] == [3, 6]
+    for first, second in zip(alone, together, strict=True):
+        assert trace_of(first).action_ids.tolist() == trace_of(second).action_ids.tolist()
+        np.testing.assert_allclose(trace_of(first).logprobs, trace_of(second).logprobs, atol=1e-4)
+
+
+def test_a_conversation_is_rendered_once(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer, rendered = engine.model.tokenizer, list[Any]()
+    original = tokenizer.apply_chat_template
+    monkeypatch.setattr(
+        tokenizer, "apply_chat_template", lambda *a, **given: rendered.append(a) or original(*a, **given)
+    )
+    text = "rendered once, whoever asks"
+    first = trace_of(one(engine, text, seed=1))
+    count = len(rendered)
+    second = trace_of(one(engine, text, seed=2))
+    assert count > 0
+    assert len(rendered) == count
+    assert first.prompt_ids.tolist() == second.prompt_ids.tolist()
+
+
 def test_seeds_decide_and_a_missing_one_is_recorded(engine: LocalEngine) -> None:
     assert one(engine, seed=3).text == one(engine, seed=3).text
     assert len({one(engine, seed=seed).text for seed in range(5)}) == 5
