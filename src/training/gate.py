@@ -109,7 +109,11 @@ class PairedGate:
         rows: list[dict[str, Any]] = []
         first = self._seen.get(teams, 0)
         played = failed = 0
-        for pair in range(first, first + self._max_pairs):
+        pairs = range(first, first + self._max_pairs)
+        if not self._sequential:  # all of them will be played, so none has to wait for another
+            sides = ((incumbent, ours), (candidate, theirs))
+            await asyncio.gather(*(self._score(*side, iteration, pair) for side in sides for pair in pairs))
+        for pair in pairs:
             if self._sequential and test.decision != "undecided":
                 break
             mine, other = await asyncio.gather(
