@@ -30,6 +30,8 @@ DEFAULT_CONCURRENCY = 64
 _open: ContextVar[tuple[Session, ...]] = ContextVar("textgrad_agents_sessions", default=())
 """The sessions opened in this context, the one in force last."""
 _counts: ContextVar[tuple[CallCount, ...]] = ContextVar("textgrad_agents_call_counts", default=())
+_place: ContextVar[tuple[str | int, ...]] = ContextVar("textgrad_agents_place", default=())
+"""Where in a run this context is."""
 
 
 class CallCount:
@@ -79,6 +81,16 @@ def count_calls(limit: int | None = None) -> Generator[CallCount, None, None]:
         yield count
     finally:
         _counts.reset(token)
+
+
+@contextmanager
+def at_place(*parts: str | int) -> Generator[None, None, None]:
+    """Calls made inside get the seeds of this place, so that they are the same whatever goes on elsewhere."""
+    token = _place.set((*_place.get(), *parts))
+    try:
+        yield
+    finally:
+        _place.reset(token)
 
 
 class Session:
@@ -152,9 +164,10 @@ class Session:
         """Seed of the next call at a place.
 
         The same place asked again gives another seed, and which comes when depends on how often it was asked alone; so
-        equal requests get different samples, and the same samples in every run, whatever finishes first.
+        equal requests get different samples, and the same samples in every run, whatever finishes first. Where equal
+        requests are under way at once, `at_place` tells them apart.
         """
-        seed = derive_seed(self.seed, *place)
+        seed = derive_seed(self.seed, *_place.get(), *place)
         with self._lock:
             count = self._asked.get(seed, 0)
             self._asked[seed] = count + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -11,10 +12,10 @@ from typing import Any, NamedTuple
 from envs.environment import Environment
 from textgrad_agents.agents import Agent
 from textgrad_agents.errors import ConfigError
-from textgrad_agents.session import current_session
+from textgrad_agents.session import at_place, current_session
 from textgrad_agents.transitions import Trajectory
 from training.callbacks import Callback
-from training.rollouts.failures import CaughtError, Clock, catching
+from training.rollouts.failures import CaughtError, Clock, all_of, catching
 from training.rollouts.stepping import Beginning, Stepper, failed_step
 
 Score = Callable[[Trajectory], "Awaitable[float] | float"]
@@ -74,6 +75,7 @@ class BeamSearchRollout:
         self.agent_clone_fn = agent_clone_fn
         self.scoring_fn = scoring_fn
         self.replay_actions_on_clone = replay_actions_on_clone
+        self._numbers = itertools.count()
         self.stepper = Stepper(
             agent,
             catch_agent_failures=catch_agent_failures,
@@ -94,7 +96,11 @@ class BeamSearchRollout:
         if max_steps is not None and max_steps < 1:
             raise ConfigError(f"max_steps must be at least 1, got {max_steps}")
         current_session()
-        return list(await asyncio.gather(*(self._search(env, max_steps) for env in environments)))
+        searches: list[asyncio.Future[Trajectory]] = []
+        for env in environments:
+            with at_place("beam search", next(self._numbers)):
+                searches.append(asyncio.ensure_future(self._search(env, max_steps)))
+        return await all_of(searches)
 
     async def _search(self, env: Environment[Any], max_steps: int | None) -> Trajectory:
         traj_id = uuid.uuid4().hex
@@ -116,7 +122,7 @@ class BeamSearchRollout:
         beams *= width
         try:
             while beams and len(finished) < self.beam_width:
-                grown = await asyncio.gather(*(self._grown(beam, max_steps) for beam in beams for _ in self._samples()))
+                grown = await self._all_grown(beams, max_steps)
                 going_on: list[Beam] = []
                 for beam in grown:
                     last = beam.trajectory.steps[-1]
@@ -134,8 +140,14 @@ class BeamSearchRollout:
             return failed[-1]
         return max(finished, key=lambda one: (not one.steps[-1].truncated, one.steps[-1].value))
 
-    def _samples(self) -> range:
-        return range(self.samples_per_beam)
+    async def _all_grown(self, beams: Sequence[Beam], max_steps: int | None) -> list[Beam]:
+        """Each beam with each of its samples of the next step."""
+        samples: list[asyncio.Future[Beam]] = []
+        for beam in beams:
+            for _ in range(self.samples_per_beam):
+                with at_place("sample", len(samples)):
+                    samples.append(asyncio.ensure_future(self._grown(beam, max_steps)))
+        return await all_of(samples)
 
     async def _grown(self, beam: Beam, max_steps: int | None) -> Beam:
         """The beam with one more step."""
@@ -151,6 +163,10 @@ class BeamSearchRollout:
             step.truncated = step.truncated or (number + 1 == max_steps and not step.done)
         except CaughtError as caught:
             step = failed_step(number, caught, clock, beam.at.agent_state, beam.at.obs)
+        except BaseException:
+            if env is not beam.env:
+                await self.stepper.close(env, Clock())
+            raise
         trajectory = beam.trajectory.model_copy(update={"steps": [*beam.trajectory.steps, step]})
         if not step.failed:
             score = self.scoring_fn(trajectory)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from envs.execution import describe_exception
 
@@ -78,3 +78,19 @@ async def within(seconds: float | None, work: Awaitable[T], part: Part) -> T:
         if not scope.expired():
             raise
         raise TimeoutError(f"the {part} did not answer within {seconds:g} s") from None
+
+
+async def all_of(tasks: Sequence[asyncio.Future[T]]) -> list[T]:
+    """The results of tasks, in order. If one fails, the others are stopped and clean up before its error is raised."""
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        await stopped(tasks)
+
+
+async def stopped(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Stop what is still under way, and wait until it has cleaned up."""
+    left = [task for task in tasks if not task.done()]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import uuid
 from collections import Counter
@@ -13,10 +14,10 @@ from envs.environment import Environment
 from textgrad_agents.agents import Agent
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.messages import Message
-from textgrad_agents.session import current_session
+from textgrad_agents.session import at_place, current_session
 from textgrad_agents.transitions import Trajectory
 from training.callbacks import Callback
-from training.rollouts.failures import CaughtError, Clock
+from training.rollouts.failures import CaughtError, Clock, all_of, stopped
 from training.rollouts.stepping import Stepper, failed_step
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class RolloutManager:
         self.agent = agent
         self.concurrency_limit = concurrency_limit
         self.exceptions: Counter[str] = Counter()
+        self._numbers = itertools.count()
         self.stepper = Stepper(
             agent,
             catch_agent_failures=catch_agent_failures,
@@ -147,11 +149,11 @@ class RolloutManager:
         self, environments: Iterable[Environment[Any]], max_steps: int | None, *, quiet: bool
     ) -> AsyncGenerator[tuple[int, Trajectory]]:
         _check_steps(max_steps)
-        current_session()  # one for all rollouts, so that equal requests of theirs are sampled with different seeds
+        current_session()  # one for all rollouts
         running: dict[asyncio.Task[Trajectory], int] = {}
         try:
             for at, env in enumerate(environments):
-                running[asyncio.ensure_future(self._rollout(env, max_steps, quiet=quiet))] = at
+                running[asyncio.ensure_future(self._rollout((next(self._numbers),), env, max_steps, quiet=quiet))] = at
                 while self.concurrency_limit is not None and len(running) >= self.concurrency_limit:
                     for task in await _some(running):
                         yield running.pop(task), task.result()
@@ -159,7 +161,7 @@ class RolloutManager:
                 for task in await _some(running):
                     yield running.pop(task), task.result()
         finally:
-            await _cancelled(running)
+            await stopped(running)
 
     async def _in_slots(
         self, factory: Callable[[], EnvT], slots: int, max_steps: int | None, *, quiet: bool
@@ -167,27 +169,32 @@ class RolloutManager:
         _check_steps(max_steps)
         current_session()
         limit = asyncio.Semaphore(self.concurrency_limit or slots)
+        number = next(self._numbers)
 
-        async def slot() -> list[tuple[Trajectory, EnvT]]:
+        async def slot(*place: int) -> list[tuple[Trajectory, EnvT]]:
             sampled: list[tuple[Trajectory, EnvT]] = []
             left = max_steps
             while left is None or left > 0:
                 async with limit:
                     env = factory()
-                    trajectory = await self._rollout(env, left, quiet=quiet)
+                    trajectory = await self._rollout((*place, len(sampled)), env, left, quiet=quiet)
                 sampled.append((trajectory, env))
                 if left is None:
                     break
                 left -= max(1, len(trajectory.steps))
             return sampled
 
-        tasks = [asyncio.ensure_future(slot()) for _ in range(slots)]
-        try:
-            return [pair for pairs in await asyncio.gather(*tasks) for pair in pairs]
-        finally:
-            await _cancelled(tasks)
+        tasks = [asyncio.ensure_future(slot(number, at)) for at in range(slots)]
+        return [pair for pairs in await all_of(tasks) for pair in pairs]
 
-    async def _rollout(self, env: Environment[Any], max_steps: int | None, *, quiet: bool) -> Trajectory:
+    async def _rollout(
+        self, place: tuple[int, ...], env: Environment[Any], max_steps: int | None, *, quiet: bool
+    ) -> Trajectory:
+        """A rollout at a place of its own among the seeds: equal requests of different rollouts differ in them."""
+        with at_place("rollout", *place):
+            return await self._play(env, max_steps, quiet=quiet)
+
+    async def _play(self, env: Environment[Any], max_steps: int | None, *, quiet: bool) -> Trajectory:
         traj_id = uuid.uuid4().hex
         clock = Clock()
         agent_state: Any = None
@@ -249,11 +256,3 @@ def _check_steps(max_steps: int | None) -> None:
 async def _some(tasks: Iterable[asyncio.Task[Trajectory]]) -> set[asyncio.Task[Trajectory]]:
     """Those that are done, once at least one is."""
     return (await asyncio.wait([*tasks], return_when=asyncio.FIRST_COMPLETED))[0]
-
-
-async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Stop what is still under way, and wait until it has cleaned up."""
-    left = [task for task in tasks if not task.done()]
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)

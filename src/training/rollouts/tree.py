@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import math
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,10 +15,10 @@ from envs.environment import Environment
 from textgrad_agents.agents import Agent
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.messages import Message
-from textgrad_agents.session import current_session
+from textgrad_agents.session import at_place, current_session
 from textgrad_agents.transitions import TransitionTree
 from training.callbacks import Callback
-from training.rollouts.failures import CaughtError, Clock, catching
+from training.rollouts.failures import CaughtError, Clock, all_of, catching
 from training.rollouts.stepping import Stepper, failed_step
 
 CloneEnv = Callable[[Any], "Awaitable[Any] | Any"]
@@ -72,6 +73,7 @@ class TreeSearchRollout:
         self.env_clone_fn = env_clone_fn
         self.target_reward = math.inf if target_reward is None else target_reward
         self.concurrency_limit = concurrency_limit
+        self._numbers = itertools.count()
         self.stepper = Stepper(
             agent,
             catch_agent_failures=catch_agent_failures,
@@ -91,12 +93,15 @@ class TreeSearchRollout:
         """
         current_session()
         limit = self._limit()
-        return list(await asyncio.gather(*(self._sample(env, max_depth, limit) for env in environments)))
+        trees: list[asyncio.Future[TransitionTree]] = []
+        for env in environments:
+            with at_place("tree", next(self._numbers)):
+                trees.append(asyncio.ensure_future(self._sample(env, max_depth, limit)))
+        return await all_of(trees)
 
     async def sample_tree(self, env: Environment[Any], max_depth: int | None = None) -> TransitionTree:
         """The tree of one environment; otherwise as `sample_trees`."""
-        current_session()
-        return await self._sample(env, max_depth, self._limit())
+        return (await self.sample_trees([env], max_depth))[0]
 
     def _limit(self) -> asyncio.Semaphore | None:
         return None if self.concurrency_limit is None else asyncio.Semaphore(self.concurrency_limit)
@@ -163,10 +168,11 @@ class TreeSearchRollout:
                 if clone is not None:
                     await self.stepper.close(clone, Clock())
 
-        if not search.hit:
-            async with asyncio.TaskGroup() as group:
-                for number in range(self.branching_factor):
-                    group.create_task(branch(number))
+        branches: list[asyncio.Future[None]] = []
+        for number in range(0 if search.hit else self.branching_factor):
+            with at_place("branch", number):  # the task keeps its place
+                branches.append(asyncio.ensure_future(branch(number)))
+        await all_of(branches)
 
     async def _cloned(self, env: Environment[Any]) -> Environment[Any]:
         clone = self.env_clone_fn(env)

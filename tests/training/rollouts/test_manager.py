@@ -6,7 +6,8 @@ import asyncio
 import gc
 import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from textgrad_agents import ScriptedEngine, Session
 from textgrad_agents.agents import SimpleAgent
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.interfaces import GenerateOptions
-from textgrad_agents.messages import Completion, Message
+from textgrad_agents.messages import Completion, Message, ToolCall, user
 from textgrad_agents.transitions import Trajectory
 from textgrad_agents.variables import Variable
 from training.callbacks import Callback
@@ -222,16 +223,38 @@ def test_a_stream_that_is_left_stops_what_is_under_way() -> None:
     assert [env.closed for env in environments] == [1, 1]
 
 
-def test_siblings_are_sampled_with_different_seeds() -> None:
-    seeds: list[int | None] = []
+def test_seeds_are_those_of_the_rollout_whatever_finishes_first() -> None:
+    def played(delays: Sequence[float]) -> list[list[int | None]]:
+        seeds: dict[str, list[int | None]] = {}
 
-    def answer(messages: Any, options: GenerateOptions) -> Completion:
-        seeds.append(options.seed)
-        raise ValueError("enough")
+        class Late(DummyEnv):
+            async def step(self, action: Message) -> Any:
+                await asyncio.sleep(delays[int(str(self.task))])
+                return await super().step(action)
 
-    with Session(engine=ScriptedEngine(answer)):
-        sampled(SimpleAgent(), DummyEnv(), DummyEnv(), DummyEnv())
-    assert len(set(seeds)) == 3
+        def answer(messages: Any, options: GenerateOptions) -> Completion:
+            seeds.setdefault(at.get(), []).append(options.seed)
+            call = ToolCall.from_name("get_random_int", id="c")
+            return Completion("", finish="tool_calls", tool_calls=(call,))
+
+        class Named(SimpleAgent):
+            async def get_asv(self, agent_state: Any, obs: Any) -> Any:
+                obs = [user("Same words in every rollout.")]
+                return await super().get_asv(agent_state, obs)
+
+        at: ContextVar[str] = ContextVar("at")
+
+        class Where(Callback):
+            async def before_rollout(self, traj_id: str, env: Any) -> None:
+                at.set(env.task)
+
+        with Session(engine=ScriptedEngine(answer)):
+            sampled(Named(), *(Late(str(n)) for n in range(3)), max_steps=3, callbacks=[Where()])
+        return [seeds[str(n)] for n in range(3)]
+
+    first = played([0.02, 0.0, 0.01])
+    assert first == played([0.0, 0.02, 0.0])
+    assert len({seed for some in first for seed in some}) == 9
 
 
 def test_what_does_not_fit_is_refused() -> None:

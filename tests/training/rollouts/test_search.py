@@ -168,3 +168,15 @@ def test_numbers_must_be_positive() -> None:
         BeamSearchRollout(CountingAgent(), 0, 1, deepcopy, deepcopy, lambda one: 0.0)
     with pytest.raises(ConfigError, match="max_depth"):
         asyncio.run(TreeSearchRollout(CountingAgent(), 1, deepcopy).sample_tree(CountingEnv(), max_depth=0))
+
+
+@pytest.mark.parametrize("kind", ["beam", "tree"])
+def test_failures_that_are_raised_leave_no_copy_open(kind: str) -> None:
+    Copied.made = Copied.ended = 0
+    agent = CountingAgent(fails_at=1)
+    beam = BeamSearchRollout(agent, 2, 2, deepcopy, deepcopy, lambda one: 0.0, catch_agent_failures=False)
+    tree = TreeSearchRollout(agent, 2, deepcopy, catch_agent_failures=False)
+    with pytest.raises(ValueError, match="cannot count on from 1"):
+        asyncio.run(beam.sample_trajectories([Copied()]) if kind == "beam" else tree.sample_trees([Copied()]))
+    assert Copied.made > 0
+    assert Copied.ended == Copied.made + 1
