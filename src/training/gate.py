@@ -20,6 +20,7 @@ from textgrad_agents.optim.acceptance import SequentialTest
 from textgrad_agents.policy import team_hash
 from training.acceptance import Verdict
 from training.collect import Collector
+from training.tables import amount
 
 GateName = Literal["sequential", "mean", "none"]
 
@@ -178,7 +179,7 @@ class PairedGate:
         """Whether the candidate is accepted, and why."""
         if not differences:
             return False, "kept the present policies: the environment failed in every test episode"
-        seen = f"{_mean(differences):+.1f} per episode over {len(differences)} pairs"
+        seen = f"{amount(_mean(differences), sign=True)} per episode over {len(differences)} pairs"
         if not self._sequential:
             accepted = _mean(differences) > 0
             return accepted, f"{'accepted' if accepted else 'kept the present policies'}: {seen}"

@@ -10,6 +10,7 @@ from textgrad_agents.errors import ConfigError
 from textgrad_agents.policy import read_policy_file
 from training.command_line import Parser
 from training.policy_manager import PolicyManager
+from training.tables import amount
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,7 +62,7 @@ def _show(manager: PolicyManager, iteration: int) -> None:
         sys.stdout.write(f"\n{', '.join(agents)}\n{text}\n")
     for row in manager.get_training_history():
         sys.stdout.write(
-            f"\niteration {row['iteration']}: average {row.get('avg_reward', float('nan')):.1f} before it, "
+            f"\niteration {row['iteration']}: average {amount(row.get('avg_reward', float('nan')))} before it, "
             f"{row.get('decision', '')}"
         )
     sys.stdout.write("\n")

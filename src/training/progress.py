@@ -18,6 +18,7 @@ from rich.table import Table
 
 from textgrad_agents.engines import Meter
 from textgrad_agents.events import Event
+from training.tables import amount
 
 Kind = Literal["auto", "rich", "plain", "none"]
 
@@ -84,7 +85,7 @@ class _State:
                 failed = f" FAILED: {data['error']}" if data.get("error") else ""
                 return (
                     f"iteration {event.iteration}  episode {event.episode}: "
-                    f"reward {data['reward']:.1f} in {data['length']} cycles{failed}"
+                    f"reward {amount(data['reward'])} in {data['length']} cycles{failed}"
                 )
             case "evaluation_finished":
                 self.phase = "criticising"
@@ -95,7 +96,7 @@ class _State:
             case "iteration_finished":
                 self.finished.append({"iteration": event.iteration, **data})
                 self.phase = "done"
-                told = f"iteration {event.iteration}  average {data['avg_reward']:.1f}  {data['decision']}"
+                told = f"iteration {event.iteration}  average {amount(data['avg_reward'])}  {data['decision']}"
                 return f"{told}  [{self.usage()}, {self.eta()}]"
             case "drawing":
                 self.phase = "drawing episodes"
@@ -175,13 +176,13 @@ class _RichProgress:
         for name in ("iteration", "average", "least", "greatest", "learned"):
             table.add_column(name, justify="left" if name == "learned" else "right")
         for row in state.finished:
-            numbers = (f"{row[key]:.1f}" for key in ("avg_reward", "min_reward", "max_reward"))
+            numbers = (amount(row[key]) for key in ("avg_reward", "min_reward", "max_reward"))
             table.add_row(str(row["iteration"]), *numbers, _learned(row))
         if state.rewards and state.phase != "done":
             mean = sum(state.rewards) / len(state.rewards)
             done = f"{len(state.rewards)}/{state.episodes} episodes"
             table.add_row(
-                str(state.iteration), f"{mean:.1f}", f"{min(state.rewards):.1f}", f"{max(state.rewards):.1f}", done
+                str(state.iteration), amount(mean), amount(min(state.rewards)), amount(max(state.rewards)), done
             )
         table.caption = f"{state.usage()}; {state.eta()}"
         return table

@@ -23,6 +23,12 @@ def print_table(table: Table) -> None:
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 
+def amount(value: float, *, sign: bool = False) -> str:
+    """A return or score for people: one decimal, or three of what is below 1 (a share of problems)."""
+    written = f"{value:.3f}" if 0 < abs(value) < 1 else f"{value:.1f}"
+    return f"+{written}" if sign and value >= 0 else written
+
+
 def say(line: str) -> None:
     """One line on stdout."""
     sys.stdout.write(f"{line}\n")

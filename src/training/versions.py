@@ -10,6 +10,7 @@ from textgrad_agents.policy import AdapterReference, Lineage, team_hash
 from training.iteration_rows import Row, best_version
 from training.policy_manager import PolicyManager
 from training.runs import RunFolder
+from training.tables import amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Versions:
         if best is None:
             return
         number = self.number(best.updates)
-        said = f"mean return {best.mean_return:.1f}, the best of {len(rows)} iterations of {self.run.name}"
+        said = f"mean return {amount(best.mean_return)}, the best of {len(rows)} iterations of {self.run.name}"
         self.manager.publish(self.run.best_policy, number, said)
         if restore and self._make_current(number):
             note(f"the policies of iteration_{number} are current again: {said}")
