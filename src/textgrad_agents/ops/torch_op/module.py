@@ -1,6 +1,6 @@
 """A torch module as an op: numbers flow through it by torch's own autograd.
 
-This module imports torch, so the façade does not import it: ``from textgrad_agents.ops.torch_op import TorchOp``.
+Import it from `textgrad_agents.ops.torch_op`.
 """
 
 from __future__ import annotations
