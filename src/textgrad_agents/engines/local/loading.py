@@ -4,11 +4,14 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from textgrad_agents.errors import ConfigError
 
@@ -58,9 +61,10 @@ def load_module(source: str, device: torch.device, dtype: torch.dtype) -> torch.
     """
     _check_folder(source)
     try:
-        module: Any = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, trust_remote_code=False
-        )
+        with _quiet():
+            module: Any = AutoModelForCausalLM.from_pretrained(
+                source, dtype=dtype, use_safetensors=True, trust_remote_code=False
+            )
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
             f"no model can be loaded from {source!r}: {_first_line(error)}; give a folder with config.json and "
@@ -89,6 +93,18 @@ def load_tokenizer(source: str) -> Any:
             "instruction-tuned variant, or write its template into chat_template.jinja beside tokenizer.json"
         )
     return tokenizer
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Without the library's bars on stderr: whoever loads a model says so in his own way."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
 
 
 def _check_folder(source: str) -> None:
