@@ -53,7 +53,7 @@ def remove_unfinished(folder: Path, name: str = "*") -> None:
         if unfinished.is_dir():
             shutil.rmtree(unfinished)
         else:
-            unfinished.unlink()
+            unfinished.unlink(missing_ok=True)  # it may have been in one of those folders
 
 
 def write_text(path: Path, text: str) -> None:

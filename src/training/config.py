@@ -323,6 +323,15 @@ class TrainingConfig(BaseModel):
             "optimizer": self.get_optimizer_llm_config(),
         }
 
+    @property
+    def asked_roles(self) -> tuple[Literal["actor", "critic", "optimizer"], ...]:
+        """The roles in which a run asks a model of `models`: a `base_model` acts itself, and weights need no words."""
+        if self.base_model is None:
+            return ("actor", "critic", "optimizer")
+        if self.update != "weights":
+            return ("critic", "optimizer")
+        return ("critic",) if self.numeric.reads_judgements else ()
+
     def get_model_display_name(self) -> str:
         """The model's name for people."""
         return display_name(self.get_llm_config())

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textgrad_agents.engines import Meter, Metered, ScriptedEngine
-from textgrad_agents.engines.base import call_cost, is_structured, most_usage
+from textgrad_agents.engines.base import call_cost, is_structured, most_tokens, most_usage
 from textgrad_agents.engines.middleware import Tally
-from textgrad_agents.interfaces import Engine, EngineRole, GenerateOptions
-from textgrad_agents.messages import Message, Usage
+from textgrad_agents.errors import EngineAccessError
+from textgrad_agents.interfaces import DEFAULT_OPTIONS, Engine, EngineRole, GenerateOptions
+from textgrad_agents.messages import Completion, Message, Usage
 from textgrad_agents.optim.descent import TOKEN_BUDGET
 from textgrad_agents.session import Session
 from training.collect import Collector
@@ -59,7 +60,7 @@ def print_estimates(config: TrainingConfig, *, overwrite: bool) -> int:
         return 0
     finished: set[int] = set() if overwrite else finished_iterations(config)
     left = sum(i not in finished for i in range(config.start_iteration, config.num_iterations))
-    estimates = estimate(config, Engines.of(config, need_keys=False), left)
+    estimates = [one for one in estimate(config, _engines(config), left) if one.role in ("actor", *config.asked_roles)]
     table = make_table(
         f"at most, for {left} iterations", "role", "calls", "tokens in", "tokens out", "USD", "of it for tokens in"
     )
@@ -91,15 +92,18 @@ def estimate(
     """
     environment = config.environment.make()
     environment.close()
-    probe = _probe(config, dict(policies or dict.fromkeys(environment.agents, DEFAULT_POLICY)))
+    first = dict.fromkeys(environment.agents, config.first_policy or DEFAULT_POLICY)
+    probe = _probe(config, dict(policies or first))
     episodes, agents = config.trajectories_per_iteration, len(environment.agents)
     updates = math.ceil(episodes / (config.mini_batch_size or episodes))
     decisions = updates * (agents if config.gate_scope == "agent" else 1)
-    gate = 0 if config.gate == "none" else 2 * config.gate_episodes * decisions
+    rewritten = config.update != "weights"
+    gate = 2 * config.gate_episodes * decisions if rewritten and config.gate != "none" else 0
+    turns = math.ceil(environment.max_cycles / config.decision_interval)
     asked = 2 if config.paradigm == "central_credit" and is_structured(engines.critic) else 1  # without a schema again
     cap = {role: _cap(engine) for role, engine in zip(ROLES, engines.all(), strict=True)}
     calls: dict[EngineRole, int] = {
-        "actor": agents * environment.max_cycles * (episodes + gate),
+        "actor": agents * turns * (episodes + gate),
         "critic": probe["critic"].calls * episodes * asked + (agents * updates if config.credit_summary else 0),
         "optimizer": probe["optimizer"].calls * updates,
     }
@@ -110,11 +114,44 @@ def estimate(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _OfThisMachine:
+    """Stands for a model that acts from this machine; it costs nothing, and is not loaded to be counted."""
+
+    name: str
+    max_tokens: int
+
+    def most_usage(self, messages: Sequence[Message], options: GenerateOptions) -> Usage:
+        """The most that a call may use."""
+        return Usage(most_tokens(messages, options), self.max_tokens, estimated=True)
+
+    async def generate(self, messages: Sequence[Message], options: GenerateOptions = DEFAULT_OPTIONS) -> Completion:
+        """Nobody is asked.
+
+        Raises:
+            EngineAccessError: always.
+        """
+        raise EngineAccessError("a dry run asks no model")
+
+
+def _engines(config: TrainingConfig) -> Engines:
+    if config.base_model is None:
+        return Engines.of(config, need_keys=False)
+    others = Engines.of(config.replaced(base_model=None, update="text", sampler="local"), need_keys=False)
+    return replace(others, actor=_OfThisMachine(config.base_model, config.numeric.max_tokens))
+
+
 def _probe(config: TrainingConfig, policies: Mapping[str, str]) -> dict[EngineRole, Tally]:
     """Play one episode, learn from it, and see what was asked."""
     meter = Meter()
     engine = Metered(ScriptedEngine(lambda messages, options: _answer([*policies], options)), meter)
-    collector = Collector(config.environment.make, engine, seed=config.seed)
+    collector = Collector(
+        config.environment.make,
+        engine,
+        seed=config.seed,
+        decision_interval=config.decision_interval,
+        bare=config.prompts == "bare",
+    )
     environment = collector.environment
     evaluator = ParadigmEvaluator(
         config.paradigm, agents=environment.agents, environment=environment.name, rules=environment.rules

@@ -13,7 +13,7 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from textgrad_agents.errors import BudgetError, ConfigError, EngineAccessError, TextgradAgentsError
 from training.command_line import exit_code, fail
 from training.config import TrainingConfig, display_name
-from training.tables import make_table, print_table, say
+from training.tables import amount, make_table, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -65,6 +65,7 @@ def launch(
     flags: argparse.Namespace,
     *,
     command: str,
+    notes: Sequence[str] = (),
     finish: Callable[[MonteCarloTrainer], None] | None = None,
 ) -> int:
     """Train, evaluate or list models, as the flags say; returns the exit code.
@@ -73,6 +74,7 @@ def launch(
         settings: of the run, as given.
         flags: how to run.
         command: what to type to run the script again.
+        notes: lines that a user should read before training starts.
         finish: done at the end of a training that was not stopped.
     """
     try:
@@ -93,7 +95,15 @@ def launch(
         limits = Limits(flags.budget_usd, flags.max_calls, flags.max_hours)
         if flags.evaluate is not None:
             return evaluate(config, flags.evaluate, limits)
-        return train(config, limits, overwrite=flags.overwrite, progress=flags.progress, command=command, finish=finish)
+        return train(
+            config,
+            limits,
+            overwrite=flags.overwrite,
+            progress=flags.progress,
+            command=command,
+            notes=notes,
+            finish=finish,
+        )
     except BudgetError as error:
         fail(error, LIMIT_REACHED)
     except (TextgradAgentsError, OSError) as error:
@@ -134,13 +144,17 @@ def train(
     overwrite: bool,
     progress: str,
     command: str,
+    notes: Sequence[str] = (),
     finish: Callable[[MonteCarloTrainer], None] | None = None,
 ) -> int:
     """Run the training of `config` and print what came of it."""
+    from envs.faults import close
     from training.engines import Engines
     from training.monte_carlo import MonteCarloTrainer
     from training.progress import make_progress
 
+    if config.base_model is not None:
+        close(config.environment.make())  # what cannot be played is said before a model is loaded
     engines = None
     if config.agent_type == "llm":
         engines = Engines.of(config)
@@ -155,7 +169,7 @@ def train(
         config, engines=engines, limits=limits, overwrite=overwrite, on_event=lambda event: view.show(event)
     ) as trainer:
         config = trainer.config
-        for line in (*announcement(config), *trainer.notes):
+        for line in (*announcement(config), *notes, *trainer.notes):
             say(line)
         view = make_progress(
             cast("Any", progress), config.num_iterations, config.trajectories_per_iteration, trainer.meter, sys.stderr
@@ -202,7 +216,7 @@ def announcement(config: TrainingConfig) -> list[str]:
 
     if config.agent_type == "rule":
         return ["agents follow the hand-written rule: no model is asked and nothing is learned"]
-    asked = {role: model for role, model in config.models.items() if role in asked_roles(config)}
+    asked = {role: model for role, model in config.models.items() if role in config.asked_roles}
     local = [] if config.base_model is None else [f"agents: {_sampled(config)}", f"learning: {_learning(config)}"]
     models = {model.name: model for model in asked.values()}
     if not models:
@@ -220,15 +234,6 @@ def announcement(config: TrainingConfig) -> list[str]:
     shown = [f"engine{'' if one else f' of {listed(roles)}'}: {name}" for name, roles in by_name.items()]
     notices = [retirement_notice(model, date.today()) for model in models.values()]
     return [*local, *shown, *(notice for notice in notices if notice)]
-
-
-def asked_roles(config: TrainingConfig) -> tuple[str, ...]:
-    """The roles in which a run asks a model that the config names; a `base_model` acts in place of the actor's."""
-    if config.base_model is None:
-        return ("actor", "critic", "optimizer")
-    if config.update != "weights":
-        return ("critic", "optimizer")
-    return ("critic",) if config.numeric.reads_judgements else ()
 
 
 def _sampled(config: TrainingConfig) -> str:
@@ -271,7 +276,7 @@ def report(trainer: MonteCarloTrainer, stats: list[Stats], again: str) -> None:
         what = "learned" if any("weights" in row for row in stats) else "proposal"
         table = make_table(trainer.config.exp_name, "iteration", "average", "least", "greatest", what, words=(what,))
         for row in stats:
-            numbers = (f"{row[key]:.1f}" for key in ("avg_reward", "min_reward", "max_reward"))
+            numbers = (amount(row[key]) for key in ("avg_reward", "min_reward", "max_reward"))
             table.add_row(str(row["iteration"]), *numbers, row["decision"])
         print_table(table)
     budget = trainer.engines.budget if trainer.engines else None
@@ -312,13 +317,13 @@ def standing(trainer: MonteCarloTrainer, stats: list[Stats]) -> list[str]:
     lines: list[str] = []
     if trainer.stopped_early:
         lines.append(
-            f"stopped early: no better mean return than {stats[-1]['best_avg_reward']:.1f} of iteration "
+            f"stopped early: no better mean return than {amount(stats[-1]['best_avg_reward'])} of iteration "
             f"{stats[-1]['best_iteration']} in the last {trainer.config.patience} iterations; "
             "a greater --patience goes on"
         )
     if best := trainer.best():
         number = (trainer.policy_manager.first_iteration if trainer.policy_manager else 0) + best.updates
-        lines.append(f"best policies: iteration_{number} of the policy file, mean return {best.mean_return:.1f}")
+        lines.append(f"best policies: iteration_{number} of the policy file, mean return {amount(best.mean_return)}")
     return lines
 
 
@@ -357,12 +362,12 @@ def evaluate(config: TrainingConfig, episodes: int, limits: Limits) -> int:
     mean, interval = summary["mean_reward"], summary["interval_95"]
     if mean is None:
         raise ConfigError(f"all {episodes} episodes failed: {summary['first_error']}")
-    spread = f", 95 % interval {interval[0]:.1f} to {interval[1]:.1f}" if interval else ""
+    spread = f", 95 % interval {amount(interval[0])} to {amount(interval[1])}" if interval else ""
     failed = summary["failed_episodes"]
     if failed:
         say(f"{failed} of {episodes} episodes failed and are left out: {summary['first_error']}")
-    say(f"{episodes - failed} episodes: mean {mean:.1f}{spread}, least {summary['min_reward']:.1f}, "
-        f"greatest {summary['max_reward']:.1f}")  # fmt: skip
+    say(f"{episodes - failed} episodes: mean {amount(mean)}{spread}, least {amount(summary['min_reward'])}, "
+        f"greatest {amount(summary['max_reward'])}")  # fmt: skip
     say(f"summary: {folder / 'evaluation_summary.json'}")
     return 0
 

@@ -128,7 +128,8 @@ class LocalPolicy:
     def _write(self, adapter: Adapter) -> Path:
         """Write an adapter into the folder of its hash, whole or not at all; returns that folder."""
         place = self.folder / adapter.sha256[:16]
-        if not place.exists():
+        if not (place / "adapter_model.safetensors").exists():
+            shutil.rmtree(place, ignore_errors=True)
             self.folder.mkdir(parents=True, exist_ok=True)
             unfinished = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".part", dir=self.folder))
             try:

@@ -2,7 +2,8 @@
 
 Reads one request per line from stdin, a JSON object: `folder` (where the run lives), `settings` (of its config) and
 either `kill_after` (seconds) or `kill_at` (number of the moment, counted before and after each write, at which the
-child kills itself). Answers with a line: `{"killed": bool, "code": int, "seconds": float, "writes": int}`.
+child kills itself). With a `base_model` in its settings, a model of this machine acts and learns. Answers with a line:
+`{"killed": bool, "code": int, "seconds": float, "writes": int}`.
 
 The run's engine is one that costs money: every call is a line in `paid.log`, written before the answer is thought of.
 """
@@ -10,6 +11,7 @@ The run's engine is one that costs money: every call is a line in `paid.log`, wr
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import re
@@ -30,6 +32,7 @@ from textgrad_agents.engines.middleware.cache import request_key
 from textgrad_agents.messages import Completion
 from training import MonteCarloTrainer, TrainingConfig
 from training.engines import Engines
+from training.local_policy import LocalPolicy
 
 WRONG = "When the lamp on my left is lit, press right. When the lamp on my right is lit, press left."
 RIGHT = "When the lamp on my left is lit, press left. When the lamp on my right is lit, press right."
@@ -117,14 +120,19 @@ def run(request: dict, report: int) -> None:
     writes = Writes(request.get("kill_at"))
     writes.watch()
     os.fsync = lambda handle: None  # a process that is killed loses nothing that it has written
-    with MonteCarloTrainer(
-        config(folder, request["settings"]), engines=Engines.single(Paid(folder / "paid.log"))
-    ) as one:
+    chosen, paid = config(folder, request["settings"]), Paid(folder / "paid.log")
+    engines = Engines.single(paid)
+    if chosen.base_model is not None:
+        local = LocalPolicy(chosen)
+        engines = Engines(local.engine, paid, paid, local)
+    with MonteCarloTrainer(chosen, engines=engines) as one:
         one.train_full()
     os.write(report, str(writes.count).encode())
 
 
 def serve(request: dict) -> dict:
+    if "base_model" in request["settings"]:
+        importlib.import_module("training.numeric.learner")  # here, so that children find it imported
     reading, writing = os.pipe()
     started = time.monotonic()
     child = os.fork()

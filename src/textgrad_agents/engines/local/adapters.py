@@ -8,6 +8,7 @@ weights also says the hash of the base model and of the weights themselves, and 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,7 +88,17 @@ def write(module: Any, handle: Adapter, folder: Path, *, base_name: str) -> None
     config["inference_mode"] = True
     plain = {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
     write_json(folder / CONFIG, plain)
-    write_bytes(folder / WEIGHTS, save(tensors, metadata=told))
+    write_bytes(folder / WEIGHTS, _in_order(save(tensors, metadata=told)))
+
+
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file with the metadata of its header sorted, which are else in any order: equal files are equal."""
+    length = int.from_bytes(data[:8], "little")
+    header: dict[str, Any] = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def read(folder: Path) -> StoredAdapter:
