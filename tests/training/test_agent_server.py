@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -21,14 +20,6 @@ from training.rollouts import RolloutManager
 
 CAST = Completion("", finish="tool_calls", tool_calls=(ToolCall.from_name("cast_float", x="5.5"),))
 STORY = Completion("", finish="tool_calls", tool_calls=(ToolCall.from_name("print_story", story="ok"),))
-
-
-class Asking(SimpleAgent):
-    """Asks an engine of its own, whatever the session of the thread that serves it."""
-
-    def __init__(self, engine: ScriptedEngine, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._llm_call_op._engine = engine
 
 
 def client(url: str, token: str = "secret", timeout: float | None = 10) -> HTTPAgentClient[SimpleAgentState]:
@@ -58,7 +49,7 @@ def test_a_remote_agent_plays_an_episode() -> None:
         *_, done, _ = await env.step(action.value)
         assert done
 
-    with serving(make_simple_agent_server(Asking(engine), token="secret")) as url:
+    with serving(make_simple_agent_server(SimpleAgent(engine=engine), token="secret")) as url:
         asyncio.run(play(url))
 
 
@@ -82,7 +73,7 @@ def test_what_goes_wrong_is_one_clear_error() -> None:
 
     with pytest.raises(EngineError, match="cannot be reached"):
         asyncio.run(ask("http://127.0.0.1:9"))
-    with serving(make_simple_agent_server(Asking(ScriptedEngine([])), token="secret")) as url:
+    with serving(make_simple_agent_server(SimpleAgent(engine=ScriptedEngine([])), token="secret")) as url:
         with pytest.raises(ConfigError, match="refused the request; pass its token"):
             asyncio.run(ask(url, "wrong"))
         with pytest.raises(EngineError, match=r"status 500.*script has 0 replies"):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 from textgrad_agents.agents.state import SimpleAgentState
 from textgrad_agents.engines.models import LLMConfig
 from textgrad_agents.errors import MalformedMessageError
+from textgrad_agents.interfaces import Engine
 from textgrad_agents.messages import Message
 from textgrad_agents.ops.parameters import ConfigOp
 from textgrad_agents.tools import Tool
@@ -27,14 +28,16 @@ class ModelSettings(BaseModel):
     """Settings of an agent that asks a model.
 
     Attributes:
-        llm_config: ``name`` of the model, and options such as ``temperature``. The session's actor engine answers, if
-            there is one; else the model of this name.
+        llm_config: ``name`` of the model, and options such as ``temperature``.
+        engine: answers for this agent, such as a `LocalEngine`. If None, the session's actor engine does, if there is
+            one; else the model that the config names.
         hide_old_env_states, hide_old_action_content, sliding_window: see `SimpleAgentState`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     llm_config: dict[str, Any] = Field(default_factory=default_llm_config)
+    engine: Engine | None = Field(default=None, exclude=True, repr=False)
     hide_old_env_states: bool = False
     hide_old_action_content: bool = False
     sliding_window: PositiveInt | None = None

@@ -55,7 +55,7 @@ class ReActAgent(ModelSettings, Agent[SimpleAgentState]):
         )
         super().__init__(**kwargs)
         module = ReActModuleSinglePrompt if self.single_prompt else ReActModule
-        self._react_module = module(self.llm_config, self.sys_prompt, self.tool_description_method)
+        self._react_module = module(self.llm_config, self.sys_prompt, self.tool_description_method, self.engine)
 
     @classmethod
     def make_act_agent(cls, **kwargs: Any) -> Self:

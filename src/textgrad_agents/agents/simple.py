@@ -36,7 +36,7 @@ class SimpleAgent(ModelSettings, Agent[SimpleAgentState]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._config_op = config_op(self.llm_config)
-        self._llm_call_op = LLMCallOp()
+        self._llm_call_op = LLMCallOp(self.engine)
         self._sys_prompt_op = None if self.sys_prompt is None else SystemPromptOp(self.sys_prompt)
 
     async def init_state(self, tools: list[Tool]) -> SimpleAgentState:

@@ -54,7 +54,7 @@ class TreeofThoughtsAgent(ModelSettings, Agent[SimpleAgentState]):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._config_op = config_op(self.llm_config)
-        self._llm_call_op = LLMCallOp()
+        self._llm_call_op = LLMCallOp(self.engine)
         self._prepend_op = FxnOp(prepend_sys)
         self._next_thoughts_op = FxnOp(_next_thoughts)
         self._request_op = FxnOp(_request)

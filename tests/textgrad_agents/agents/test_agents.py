@@ -166,6 +166,16 @@ def test_an_answer_without_a_tool_call_is_an_error_of_the_agent() -> None:
         asyncio.run(one_step(SimpleAgent()))
 
 
+@pytest.mark.parametrize("kind", [SimpleAgent, MemoryAgent, ReActAgent])
+def test_an_agent_may_have_an_engine_of_its_own(kind: Any) -> None:
+    own, others = ScriptedEngine([STORY, STORY]), ScriptedEngine([])
+    with Session(engine=others):
+        asyncio.run(one_step(kind(engine=own)))
+    assert own.calls
+    assert not others.calls
+    assert "engine" not in kind(engine=own).model_dump()
+
+
 def test_in_eval_mode_nothing_is_recorded() -> None:
     with Session(engine=ScriptedEngine([STORY])), eval_mode():
         action, _ = asyncio.run(one_step(SimpleAgent(sys_prompt="x")))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from textgrad_agents.agents.model import as_llm_config, config_op
+from textgrad_agents.interfaces import Engine
 from textgrad_agents.messages import Message
 from textgrad_agents.ops.base import FxnOp
 from textgrad_agents.ops.llm_op import LLMCallOp
@@ -21,11 +22,12 @@ class ParsedLLMCallModule(Generic[ParsedT]):
     Args:
         llm_config: name of the model and options.
         parser: makes it, from the message and what else the module is called with.
+        engine: the model, if it is not the one that the config names.
     """
 
-    def __init__(self, llm_config: Any, parser: Callable[..., ParsedT]) -> None:
+    def __init__(self, llm_config: Any, parser: Callable[..., ParsedT], engine: Engine | None = None) -> None:
         self.config_op = config_op(as_llm_config(llm_config))
-        self.llm_call_op = LLMCallOp()
+        self.llm_call_op = LLMCallOp(engine)
         self.parse_msg_op = FxnOp(parser)
 
     @compute_graph()

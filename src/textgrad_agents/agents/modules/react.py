@@ -10,6 +10,7 @@ from textgrad_agents.agents.model import as_llm_config, called_a_tool, config_op
 from textgrad_agents.agents.modules.packaging import prepend_sys
 from textgrad_agents.agents.modules.parsed_call import ParsedLLMCallModule
 from textgrad_agents.agents.modules.parsing import parse_message
+from textgrad_agents.interfaces import Engine
 from textgrad_agents.messages import Message, Messages, ToolRequestMessage, assistant, user
 from textgrad_agents.ops.base import FxnOp
 from textgrad_agents.ops.llm_op import LLMCallOp
@@ -68,6 +69,7 @@ class ReActModuleSinglePrompt:
         llm_config: name of the model and options.
         sys_prompt: the prompt, with ``{tools}`` and ``{tool_names}`` in it; a parameter.
         tool_description_method: how tools are described.
+        engine: the model, if it is not the one that the config names.
     """
 
     def __init__(
@@ -75,10 +77,13 @@ class ReActModuleSinglePrompt:
         llm_config: Any,
         sys_prompt: str = REACT_DEFAULT_SINGLE_PROMPT_TEMPLATE,
         tool_description_method: ToolDescriptionMethods = ToolDescriptionMethods.STR,
+        engine: Engine | None = None,
     ) -> None:
         self.prompt_op = PromptOp(_parameter(sys_prompt))
         self.package_msg_op = FxnOp(prepend_sys)
-        self.tool_select_module = ParsedLLMCallModule[ToolRequestMessage](_stopping(llm_config), self.parse_message)
+        self.tool_select_module = ParsedLLMCallModule[ToolRequestMessage](
+            _stopping(llm_config), self.parse_message, engine
+        )
         self._describe = tool_description_method
 
     @staticmethod
@@ -112,6 +117,7 @@ class ReActModule:
         llm_config: name of the model and options.
         sys_prompt: the prompt; a parameter.
         tool_description_method: not used; tools go to the model as tools.
+        engine: the model, if it is not the one that the config names.
     """
 
     def __init__(
@@ -119,12 +125,13 @@ class ReActModule:
         llm_config: Any,
         sys_prompt: str = REACT_DEFAULT_PROMPT_TEMPLATE,
         tool_description_method: ToolDescriptionMethods = ToolDescriptionMethods.STR,
+        engine: Engine | None = None,
     ) -> None:
         self.prompt_op = PromptOp(_parameter(sys_prompt))
         self.package_msg_op = FxnOp(prepend_sys)
         self.postprocess_reasoning_msg_op = FxnOp(_go_on)
         self.config_op = config_op(_stopping(llm_config))
-        self.llm_call_op = LLMCallOp()
+        self.llm_call_op = LLMCallOp(engine)
 
     @compute_graph()
     async def __call__(self, messages: Iterable[Message], tools: list[Tool]) -> tuple[Variable[Any], Messages]:
