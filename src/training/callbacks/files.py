@@ -16,7 +16,7 @@ from textgrad_agents.agents import Agent
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.files import write_text
 from textgrad_agents.messages import Message, MessagesAdapter
-from textgrad_agents.transitions import Transition
+from textgrad_agents.transitions import Trajectory, Transition
 from textgrad_agents.transitions.files import head_of, line_of
 from textgrad_agents.variables.variable import Variable
 from training.callbacks.base import Callback
@@ -51,6 +51,11 @@ class TrajectoryFileCallback(Callback):
     def __init__(self, output_dir: str | os.PathLike[str], serialize_env: SerializeEnv = last_frame) -> None:
         self.output_dir = made_folder(output_dir)
         self._serialize_env = serialize_env
+        self._metadata: dict[str, dict[str, Any]] = {}
+
+    async def before_rollout(self, traj_id: str, env: Environment[Any]) -> None:
+        """Note the environment's task."""
+        self._metadata[traj_id] = (await Trajectory.from_env(env)).metadata
 
     async def after_transition(
         self, traj_id: str, agent: Agent[Any], env: Environment[Any], transition: Transition
@@ -63,11 +68,15 @@ class TrajectoryFileCallback(Callback):
             transition.metadata["exception"] = lost
         with target.open("w" if transition.timestep == 0 else "a", encoding="utf-8") as file:
             if transition.timestep == 0:
-                file.write(head_of(traj_id, {}) + "\n")
+                file.write(head_of(traj_id, self._metadata.get(traj_id, {})) + "\n")
             file.write(line + "\n")
         shown = None if transition.failed else self._serialize_env(env, transition)
         if shown is not None:
             write_text(self.output_dir / f"{file_name(traj_id)}_env.json", shown)
+
+    async def after_rollout(self, traj_id: str, agent: Agent[Any], env: Environment[Any]) -> None:
+        """Forget the task."""
+        self._metadata.pop(traj_id, None)
 
 
 class RolloutDebugDumpCallback(Callback):

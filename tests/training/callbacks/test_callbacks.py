@@ -76,6 +76,11 @@ def test_a_state_that_cannot_be_written_is_a_failed_step(tmp_path: Path) -> None
     assert Trajectory.from_jsonl(tmp_path / f"{trajectory.traj_id}.jsonl").failed
 
 
+def test_the_task_stands_in_the_file(tmp_path: Path) -> None:
+    trajectory = sampled(SimpleAgent(), DummyEnv("cats"), TrajectoryFileCallback(tmp_path))
+    assert Trajectory.from_jsonl(tmp_path / f"{trajectory.traj_id}.jsonl").metadata == {"env_id": "cats"}
+
+
 def test_a_failed_rollout_is_written_too(tmp_path: Path) -> None:
     trajectory = sampled(CountingAgent(), CountingEnv(fails_in="reset"), TrajectoryFileCallback(tmp_path))
     (step,) = Trajectory.from_jsonl(tmp_path / f"{trajectory.traj_id}.jsonl").steps
