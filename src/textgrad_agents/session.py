@@ -11,6 +11,7 @@ import itertools
 import math
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,8 +31,6 @@ DEFAULT_CONCURRENCY = 64
 _open: ContextVar[tuple[Session, ...]] = ContextVar("textgrad_agents_sessions", default=())
 """The sessions opened in this context, the one in force last."""
 _counts: ContextVar[tuple[CallCount, ...]] = ContextVar("textgrad_agents_call_counts", default=())
-_place: ContextVar[tuple[str | int, ...]] = ContextVar("textgrad_agents_place", default=())
-"""Where in a run this context is."""
 
 
 class CallCount:
@@ -83,14 +82,23 @@ def count_calls(limit: int | None = None) -> Generator[CallCount, None, None]:
         _counts.reset(token)
 
 
-@contextmanager
-def at_place(*parts: str | int) -> Generator[None, None, None]:
-    """Calls made inside get the seeds of this place, so that they are the same whatever goes on elsewhere."""
-    token = _place.set((*_place.get(), *parts))
-    try:
-        yield
-    finally:
-        _place.reset(token)
+class _Place:
+    """Where in a run a context is. What was counted there is gone with it.
+
+    Attributes:
+        parts: what it is called, from the outermost place inwards.
+        asked: how often each seed was asked for.
+        entered: how many places of each kind there are in it.
+    """
+
+    def __init__(self, parts: tuple[str | int, ...] = ()) -> None:
+        self.parts = parts
+        self.asked: Counter[int] = Counter()
+        self.entered: Counter[str] = Counter()
+
+
+_place: ContextVar[_Place | None] = ContextVar("textgrad_agents_place", default=None)
+"""The place of this context; None outside all."""
 
 
 class Session:
@@ -131,7 +139,7 @@ class Session:
         )
         self._lock = threading.Lock()
         self._entered = 0
-        self._asked: dict[int, int] = {}
+        self._place = _Place()
         self._runs = itertools.count(1)
         self._calls = itertools.count()
         weakref.finalize(self, self.portal.close)
@@ -167,11 +175,29 @@ class Session:
         equal requests get different samples, and the same samples in every run, whatever finishes first. Where equal
         requests are under way at once, `at_place` tells them apart.
         """
-        seed = derive_seed(self.seed, *_place.get(), *place)
+        here = _place.get() or self._place
+        seed = derive_seed(self.seed, *here.parts, *place)
         with self._lock:
-            count = self._asked.get(seed, 0)
-            self._asked[seed] = count + 1
+            count = here.asked[seed]
+            here.asked[seed] += 1
         return derive_seed(seed, count) if count else seed
+
+    @contextmanager
+    def at_place(self, kind: str) -> Generator[None, None, None]:
+        """Calls made inside get seeds of their own, the same whatever goes on elsewhere.
+
+        Places are told apart by their kind, and by how many of it were entered before inside the present place; so
+        enter them in an order that does not depend on what finishes first. Tasks started inside keep the place.
+        """
+        here = _place.get() or self._place
+        with self._lock:
+            number = here.entered[kind]
+            here.entered[kind] += 1
+        token = _place.set(_Place((*here.parts, kind, number)))
+        try:
+            yield
+        finally:
+            _place.reset(token)
 
     def next_run(self) -> int:
         """A run id not used before in this session (from 1)."""

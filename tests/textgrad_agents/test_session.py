@@ -166,6 +166,23 @@ def test_seeds_depend_on_the_place_and_on_how_often_it_was_asked() -> None:
     assert Session(seed=6).seed_of("a") != firsts[0]
 
 
+def test_places_of_one_kind_have_seeds_of_their_own_in_the_order_in_which_they_are_entered() -> None:
+    def seeds(*, asked_before: int) -> list[int]:
+        session = Session(seed=5)
+        found: list[int] = []
+        for _ in range(2):
+            with session.at_place("rollout"):
+                found += [session.seed_of("a"), session.seed_of("a")]
+                with session.at_place("sample"):
+                    found.append(session.seed_of("a"))
+            for _ in range(asked_before):
+                session.seed_of("a")
+        return [*found, session.seed_of("b")]
+
+    assert len(set(seeds(asked_before=0))) == 7
+    assert seeds(asked_before=0) == seeds(asked_before=3)
+
+
 def test_runs_and_calls_are_numbered_per_session() -> None:
     session = Session()
     assert [session.next_run(), session.next_run(), session.next_call(), session.next_call()] == [1, 2, 0, 1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import itertools
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 from envs.environment import Environment
 from textgrad_agents.agents import Agent
 from textgrad_agents.errors import ConfigError
-from textgrad_agents.session import at_place, current_session
+from textgrad_agents.session import current_session
 from textgrad_agents.transitions import Trajectory
 from training.callbacks import Callback
 from training.rollouts.failures import CaughtError, Clock, all_of, catching
@@ -75,7 +74,6 @@ class BeamSearchRollout:
         self.agent_clone_fn = agent_clone_fn
         self.scoring_fn = scoring_fn
         self.replay_actions_on_clone = replay_actions_on_clone
-        self._numbers = itertools.count()
         self.stepper = Stepper(
             agent,
             catch_agent_failures=catch_agent_failures,
@@ -95,10 +93,10 @@ class BeamSearchRollout:
         """
         if max_steps is not None and max_steps < 1:
             raise ConfigError(f"max_steps must be at least 1, got {max_steps}")
-        current_session()
+        session = current_session()
         searches: list[asyncio.Future[Trajectory]] = []
         for env in environments:
-            with at_place("beam search", next(self._numbers)):
+            with session.at_place("beam search"):
                 searches.append(asyncio.ensure_future(self._search(env, max_steps)))
         return await all_of(searches)
 
@@ -145,7 +143,7 @@ class BeamSearchRollout:
         samples: list[asyncio.Future[Beam]] = []
         for beam in beams:
             for _ in range(self.samples_per_beam):
-                with at_place("sample", len(samples)):
+                with current_session().at_place("sample"):
                     samples.append(asyncio.ensure_future(self._grown(beam, max_steps)))
         return await all_of(samples)
 

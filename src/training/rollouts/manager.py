@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import uuid
 from collections import Counter
@@ -14,7 +13,7 @@ from envs.environment import Environment
 from textgrad_agents.agents import Agent
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.messages import Message
-from textgrad_agents.session import at_place, current_session
+from textgrad_agents.session import current_session
 from textgrad_agents.transitions import Trajectory
 from training.callbacks import Callback
 from training.rollouts.failures import CaughtError, Clock, all_of, stopped
@@ -62,7 +61,6 @@ class RolloutManager:
         self.agent = agent
         self.concurrency_limit = concurrency_limit
         self.exceptions: Counter[str] = Counter()
-        self._numbers = itertools.count()
         self.stepper = Stepper(
             agent,
             catch_agent_failures=catch_agent_failures,
@@ -149,11 +147,12 @@ class RolloutManager:
         self, environments: Iterable[Environment[Any]], max_steps: int | None, *, quiet: bool
     ) -> AsyncGenerator[tuple[int, Trajectory]]:
         _check_steps(max_steps)
-        current_session()  # one for all rollouts
+        session = current_session()  # one for all rollouts
         running: dict[asyncio.Task[Trajectory], int] = {}
         try:
             for at, env in enumerate(environments):
-                running[asyncio.ensure_future(self._rollout((next(self._numbers),), env, max_steps, quiet=quiet))] = at
+                with session.at_place("rollout"):  # the task keeps its place
+                    running[asyncio.ensure_future(self._rollout(env, max_steps, quiet=quiet))] = at
                 while self.concurrency_limit is not None and len(running) >= self.concurrency_limit:
                     for task in await _some(running):
                         yield running.pop(task), task.result()
@@ -167,34 +166,30 @@ class RolloutManager:
         self, factory: Callable[[], EnvT], slots: int, max_steps: int | None, *, quiet: bool
     ) -> list[tuple[Trajectory, EnvT]]:
         _check_steps(max_steps)
-        current_session()
+        session = current_session()
         limit = asyncio.Semaphore(self.concurrency_limit or slots)
-        number = next(self._numbers)
 
-        async def slot(*place: int) -> list[tuple[Trajectory, EnvT]]:
+        async def slot() -> list[tuple[Trajectory, EnvT]]:
             sampled: list[tuple[Trajectory, EnvT]] = []
             left = max_steps
             while left is None or left > 0:
                 async with limit:
                     env = factory()
-                    trajectory = await self._rollout((*place, len(sampled)), env, left, quiet=quiet)
+                    with session.at_place("rollout"):
+                        trajectory = await self._rollout(env, left, quiet=quiet)
                 sampled.append((trajectory, env))
                 if left is None:
                     break
                 left -= max(1, len(trajectory.steps))
             return sampled
 
-        tasks = [asyncio.ensure_future(slot(number, at)) for at in range(slots)]
+        tasks: list[asyncio.Future[list[tuple[Trajectory, EnvT]]]] = []
+        for _ in range(slots):
+            with session.at_place("slot"):
+                tasks.append(asyncio.ensure_future(slot()))
         return [pair for pairs in await all_of(tasks) for pair in pairs]
 
-    async def _rollout(
-        self, place: tuple[int, ...], env: Environment[Any], max_steps: int | None, *, quiet: bool
-    ) -> Trajectory:
-        """A rollout at a place of its own among the seeds: equal requests of different rollouts differ in them."""
-        with at_place("rollout", *place):
-            return await self._play(env, max_steps, quiet=quiet)
-
-    async def _play(self, env: Environment[Any], max_steps: int | None, *, quiet: bool) -> Trajectory:
+    async def _rollout(self, env: Environment[Any], max_steps: int | None, *, quiet: bool) -> Trajectory:
         traj_id = uuid.uuid4().hex
         clock = Clock()
         agent_state: Any = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import itertools
 import math
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +14,7 @@ from envs.environment import Environment
 from textgrad_agents.agents import Agent
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.messages import Message
-from textgrad_agents.session import at_place, current_session
+from textgrad_agents.session import current_session
 from textgrad_agents.transitions import TransitionTree
 from training.callbacks import Callback
 from training.rollouts.failures import CaughtError, Clock, all_of, catching
@@ -73,7 +72,6 @@ class TreeSearchRollout:
         self.env_clone_fn = env_clone_fn
         self.target_reward = math.inf if target_reward is None else target_reward
         self.concurrency_limit = concurrency_limit
-        self._numbers = itertools.count()
         self.stepper = Stepper(
             agent,
             catch_agent_failures=catch_agent_failures,
@@ -91,11 +89,11 @@ class TreeSearchRollout:
             environments: where the trees begin; they are reset, and closed at the end.
             max_depth: most steps of a branch.
         """
-        current_session()
+        session = current_session()
         limit = self._limit()
         trees: list[asyncio.Future[TransitionTree]] = []
         for env in environments:
-            with at_place("tree", next(self._numbers)):
+            with session.at_place("tree"):
                 trees.append(asyncio.ensure_future(self._sample(env, max_depth, limit)))
         return await all_of(trees)
 
@@ -170,7 +168,7 @@ class TreeSearchRollout:
 
         branches: list[asyncio.Future[None]] = []
         for number in range(0 if search.hit else self.branching_factor):
-            with at_place("branch", number):  # the task keeps its place
+            with current_session().at_place("branch"):  # the task keeps its place
                 branches.append(asyncio.ensure_future(branch(number)))
         await all_of(branches)
 
