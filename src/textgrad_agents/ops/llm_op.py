@@ -52,6 +52,7 @@ class LLMCallOp(Op):
         self._engine = engine
         self._samples = num_samples_logprob_estimate
         self._default_tool_choice = default_tool_choice
+        self._named: tuple[Any, Engine] | None = None
 
     async def forward(
         self,
@@ -78,7 +79,19 @@ class LLMCallOp(Op):
     ) -> Completion:
         if options.seed is None:
             options = replace(options, seed=session.seed_of("op", self.name, fingerprint(messages, options)))
-        return await session.ask(self._engine or _engine(session, config), messages, options)
+        return await session.ask(self._engine or self._engine_of(session, config), messages, options)
+
+    def _engine_of(self, session: Session, config: Mapping[str, Any]) -> Engine:
+        """The session's engine, or that of the config's name, which is kept with its connections for the next call."""
+        try:
+            return session.engine("actor")
+        except ConfigError:
+            if "name" not in config:
+                raise
+        name = config["name"]
+        if self._named is None or self._named[0] != name:
+            self._named = (name, make_engine(name))
+        return self._named[1]
 
     async def _logprob(
         self,
@@ -121,15 +134,6 @@ def reported_logprob(completion: Completion) -> float | None:
     """Log-probability of a reply as the provider reports it, or None."""
     tokens = completion.details.get("logprobs")
     return float(sum(token["logprob"] for token in tokens)) if tokens else None
-
-
-def _engine(session: Session, config: Mapping[str, Any]) -> Engine:
-    try:
-        return session.engine("actor")
-    except ConfigError:
-        if "name" not in config:
-            raise
-    return make_engine(config["name"])
 
 
 def _options(config: Mapping[str, Any], **more: Any) -> GenerateOptions:

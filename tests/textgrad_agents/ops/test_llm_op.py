@@ -217,3 +217,16 @@ def test_the_agent_with_a_memory() -> None:
             "config": {"name": 1.0, "temperature": 1.0},
             "tools": 1.0,
         }
+
+
+def test_the_engine_of_a_name_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def make(name: str) -> ScriptedEngine:
+        made.append(name)
+        return ScriptedEngine(lambda *_: name)
+
+    monkeypatch.setattr("textgrad_agents.ops.llm_op.make_engine", make)
+    op = LLMCallOp()
+    assert [op({"name": name}, "hi").value.text for name in ("a", "a", "b", "a")] == ["a", "a", "b", "a"]
+    assert made == ["a", "b", "a"]
