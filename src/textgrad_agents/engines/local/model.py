@@ -8,6 +8,7 @@ else may run on the model meanwhile. Outside of it the base model stands alone.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -190,7 +191,9 @@ class LocalModel:
                 if self._adapters:
                     self.module.add_adapter(name, config)
                 else:
-                    self.module = peft.get_peft_model(self.module, config, adapter_name=name)
+                    with warnings.catch_warnings():  # peft 0.21 asks transformers 5 by the old name of an attribute
+                        warnings.simplefilter("ignore", FutureWarning)
+                        self.module = peft.get_peft_model(self.module, config, adapter_name=name)
             except ValueError as error:
                 raise ConfigError(f"adapter {name!r} does not fit {self.name}: {error}") from None
             self.module.eval()
