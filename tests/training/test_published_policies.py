@@ -8,7 +8,7 @@ from textgrad_agents.policy import read_policy_file
 from training import EpisodeGenerator, PolicyManager
 
 FOLDER = Path(__file__).parents[2] / "policies"
-FILES = sorted(FOLDER.rglob("*.json"))
+FILES = sorted(path for path in FOLDER.glob("*/*.json") if path.name != "config.json")
 
 
 def test_there_are_some():
