@@ -7,14 +7,38 @@ for it, ``await variable`` awaits it. Calls started one after the other therefor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+from weakref import WeakSet
 
 from textgrad_agents.errors import GraphError, PortalError
 from textgrad_agents.portal import Portal, start
 from textgrad_agents.turns import waiting
 from textgrad_agents.variables.call import OpCall
+
+_begun: ContextVar[WeakSet[Future[Any]] | None] = ContextVar("textgrad_agents_begun", default=None)
+"""The computations that were begun in the innermost `stopping_what_is_begun` of this context."""
+
+
+@contextmanager
+def stopping_what_is_begun() -> Generator[None, None, None]:
+    """Stop the computations that were begun in the block and are under way when an error, or a cancellation, leaves it.
+
+    Without it they go on, since others may wait for them.
+    """
+    begun: WeakSet[Future[Any]] = WeakSet()
+    token = _begun.set(begun)
+    try:
+        yield
+    except BaseException:
+        for future in list(begun):
+            future.cancel()
+        raise
+    finally:
+        _begun.reset(token)
 
 
 class Pending:
@@ -37,6 +61,9 @@ class Pending:
         self.loop = loop if loop is not None else portal.loop
         self._future: Future[Any] = portal.submit(coroutine) if loop is None else start(coroutine, loop)
         self.call = call
+        begun = _begun.get()
+        if begun is not None:
+            begun.add(self._future)
 
     def done(self) -> bool:
         """True if the value or an exception is there."""

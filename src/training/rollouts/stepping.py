@@ -10,6 +10,7 @@ from textgrad_agents.agents import Agent
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.messages import Message
 from textgrad_agents.transitions import Transition
+from textgrad_agents.variables.pending import stopping_what_is_begun
 from training.callbacks import Callback
 from training.rollouts.failures import CaughtError, Clock, catching, within
 
@@ -80,7 +81,7 @@ class Stepper:
         with clock("before_transition"):
             for callback in self.callbacks:
                 await callback.before_transition(traj_id, self.agent, env, agent_state, obs)
-        with clock("agent_get_asv"), catching("agent", self.catch_agent_failures):
+        with clock("agent_get_asv"), catching("agent", self.catch_agent_failures), stopping_what_is_begun():
             action, next_agent_state, value = await within(self.timeout, self.agent.get_asv(agent_state, obs), "agent")
             await action
         with clock("after_agent_get_asv"):

@@ -15,7 +15,7 @@ from textgrad_agents.errors import GraphError, PortalError
 from textgrad_agents.ops import FxnOp, op
 from textgrad_agents.session import Session, current_session
 from textgrad_agents.variables import Variable, abackward, eval_mode, get_call_id
-from textgrad_agents.variables.pending import Pending
+from textgrad_agents.variables.pending import Pending, stopping_what_is_begun
 
 topic: ContextVar[str] = ContextVar("topic", default="none")
 
@@ -449,3 +449,29 @@ def test_a_chain_of_a_thousand_values_under_way() -> None:
     for _ in range(1000):
         result = add_one(result)
     assert result.value == 1001
+
+
+def test_what_a_block_began_is_stopped_with_it_and_nothing_else() -> None:
+    @op
+    async def slow() -> None:
+        await asyncio.sleep(3600)
+
+    begun: list[Variable[None]] = []
+
+    def begin_and_fail() -> None:
+        with stopping_what_is_begun():
+            begun.append(slow())
+            raise ZeroDivisionError
+
+    with Session():
+        before = slow()
+        with pytest.raises(ZeroDivisionError):
+            begin_and_fail()
+        with pytest.raises(GraphError, match="was cancelled"):
+            _ = begun[0].value
+        with stopping_what_is_begun():
+            later = slow()
+        assert before.is_pending
+        assert later.is_pending
+        before.cancel()
+        later.cancel()

@@ -116,6 +116,27 @@ def test_an_agent_that_calls_no_tool_is_recorded() -> None:
     assert "called no tool: 'No, thank you.'" in trajectory.steps[-1].metadata["exception"]
 
 
+def test_a_model_that_hangs_is_left_and_holds_up_nobody() -> None:
+    """The call is stopped with the step that waited for it, so it takes no place and the session can be left."""
+    stopped: list[bool] = []
+
+    class Hanging:
+        name = "hanging"
+
+        async def generate(self, messages: Any, options: Any = None) -> Completion:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                stopped.append(True)
+                raise
+            raise AssertionError
+
+    with Session(engine=Hanging(), concurrency=1):
+        trajectories = sampled(SimpleAgent(), DummyEnv(), DummyEnv(), timeout=0.05)
+    assert all("the agent did not answer within" in one.steps[-1].metadata["exception"] for one in trajectories)
+    assert stopped
+
+
 def test_a_failure_in_closing_after_another_is_kept_beside_it() -> None:
     (trajectory,) = sampled(CountingAgent(fails_at=0), CountingEnv(fails_in="close"))
     assert len(trajectory.steps) == 1
