@@ -135,17 +135,22 @@ async def calls(number: int) -> None:
             await op(1)
 
 
-async def many() -> float:
-    """Megabytes that are resident after all episodes beyond those after the first hundred."""
+async def many() -> dict[str, float]:
+    """Resident megabytes, and blocks of memory in use, after all episodes beyond those after the first hundred."""
     manager = M["rollouts"].RolloutManager(Caller(), concurrency_limit=CONCURRENCY)
-    played, at_first = 0, 0.0
+    played = 0
+    at_first = (0.0, 0)
     while played < EPISODES:
         batch = [Echo(10, False) for _ in range(min(100, EPISODES - played))]
         await manager.sample_trajectories(environments=batch)
         played += len(batch)
         gc.collect()
-        at_first = at_first or resident()
-    return resident() - at_first
+        if not at_first[1]:
+            at_first = resident(), sys.getallocatedblocks()
+    return {
+        "900 more episodes, MB": resident() - at_first[0],
+        "900 more episodes, blocks": sys.getallocatedblocks() - at_first[1],
+    }
 
 
 def installed(name: str) -> dict[str, float]:
@@ -183,7 +188,7 @@ def main() -> None:
         figures["step to JSONL, µs"] = cpu(lambda: asyncio.run(trajectory.to_jsonl(path)), STEPS)
         figures["step from JSONL, µs"] = cpu(lambda: M["trajectory"].Trajectory.from_jsonl(path), STEPS)
         figures["step in the file, bytes"] = path.stat().st_size / STEPS
-    figures["900 more episodes, MB"] = asyncio.run(many())
+    figures |= asyncio.run(many())
     print(json.dumps(figures))
 
 

@@ -23,6 +23,7 @@ from textgrad_agents.variables.variable import Variable
 
 SCHEMA_VERSION = 1
 
+_COMPACT = (",", ":")
 _IN_FULL = {"include_info": True, "deserialize_content": False}
 _STATES = ("agent_state", "next_agent_state", "metadata")
 _UNWRITABLE = (PydanticSerializationError, TypeError, ValueError, RecursionError)
@@ -36,15 +37,17 @@ def write(path: Path, traj_id: str | None, metadata: Mapping[str, Any], steps: S
 
 def head_of(traj_id: str | None, metadata: Mapping[str, Any]) -> str:
     """The first line."""
-    return json.dumps({"schema_version": SCHEMA_VERSION, "traj_id": traj_id, "metadata": to_jsonable_python(metadata)})
+    head = {"schema_version": SCHEMA_VERSION, "traj_id": traj_id, "metadata": to_jsonable_python(metadata)}
+    return json.dumps(head, separators=_COMPACT)
 
 
 def line_of(step: Transition) -> str:
     """A step as one line of JSON. What cannot be written is left out, and the step is a failed one that says why."""
     try:
-        return json.dumps(_to_json(step, whole=True), allow_nan=False)
+        return json.dumps(_to_json(step, whole=True), allow_nan=False, separators=_COMPACT)
     except _UNWRITABLE as error:
-        return json.dumps(_to_json(step, whole=False) | {"metadata": {"exception": unwritable(step, error)}})
+        said = {"metadata": {"exception": unwritable(step, error)}}
+        return json.dumps(_to_json(step, whole=False) | said, separators=_COMPACT)
 
 
 def unwritable(step: Transition, error: Exception) -> str:
