@@ -34,6 +34,7 @@ MY_LLM = """{
 }"""
 
 
+@pytest.mark.timeout(900)  # the first that asks for the built-in model makes it
 @pytest.mark.parametrize("page", PAGES)
 def test_python_blocks_of_a_page_run_one_after_the_other(page, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
