@@ -85,10 +85,14 @@ class _Reader:
             yield from own if self._returns == "to_go" else _merged(own)
 
     def _own(self, trajectory: Trajectory) -> Iterator[Row]:
-        """A row per decision."""
+        """A row per decision; a cycle in which the last one goes on is part of it, by its reward."""
         returns = _returns(trajectory.steps, self._discount)
         unscored = all(step.reward is None for step in trajectory.steps)
+        asked = False
         for i, step in enumerate(trajectory.steps):
+            if asked and not step.messages:
+                continue
+            asked = bool(step.messages)
             reason = "unscored" if unscored else self._reason(step)
             if self._episode.error is not None:
                 reason = "failed"

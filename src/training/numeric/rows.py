@@ -25,7 +25,7 @@ Reason = Literal["failed", "unscored", "no_model", "no_trace", "shared", "greedy
 REASONS: Mapping[Reason, str] = {
     "failed": "the episode failed, so its rewards are not those of the policy",
     "unscored": "the agent has no reward",
-    "no_model": "no model was asked (a formula decided, or the last action went on)",
+    "no_model": "no model was asked (a formula decided)",
     "no_trace": "the engine recorded no tokens; the textual learner uses such episodes, weights need a local engine",
     "shared": "another agent was told the same words at temperature 0; the one call trains once",
     "greedy": "temperature 0 samples nothing, so there is no probability to compare with; collect with temperature 1",
