@@ -4,6 +4,10 @@
 
 plays, criticises and rewrites for 5 iterations with the built-in engine (no key, no network) and takes the average
 return of 10 pistons from about 20 to above 80. Name a model to use another engine: --model gpt-4o-mini.
+
+    python src/train_pistonball.py --base_model tiny
+
+trains the weights of a small built-in model from nothing but rewards.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from training.command_line import Parser, add_model
 from training.config import TrainingConfig
 from training.environments import PistonballSettings
 from training.launch import add_run_flags, launch
+from training.small_models import chosen, with_defaults
 
 LEFT_OUT = ("environment", "name")
 
@@ -35,7 +40,8 @@ def parse(arguments: Sequence[str]) -> tuple[dict[str, Any], argparse.Namespace]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     settings, flags = parse(sys.argv[1:] if arguments is None else arguments)
-    return launch(settings, flags, command="python src/train_pistonball.py")
+    suited = settings if flags.config else with_defaults({"environment": "pistonball"} | settings)
+    return launch(suited, flags, command="python src/train_pistonball.py", notes=chosen(settings, suited))
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ SHAPE: dict[str, Any] = {
 }
 
 
-def character_tokenizer(chat_template: str | None = CHAT_TEMPLATE) -> Any:
-    """A tokenizer of one token per printable ASCII character, and three special ones."""
-    vocabulary = {token: index for index, token in enumerate([PAD, START, END, "<|unknown|>", *string.printable])}
+def character_tokenizer(chat_template: str | None = CHAT_TEMPLATE, *, characters: str = string.printable) -> Any:
+    """A tokenizer of one token per character (printable ASCII), three special ones, and "unknown" for all else."""
+    vocabulary = {token: index for index, token in enumerate([PAD, START, END, "<|unknown|>", *characters])}
     inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<|unknown|>"))
     inner.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     inner.decoder = decoders.Fuse()
@@ -98,6 +98,14 @@ LAMP_WORDS = ("0", "1", "2", "lamp", "left", "right", "keeper_0", "keeper_1")
 def write_lamp_model(folder: Path, *, seed: int = 0) -> Path:
     """A model folder for `lamps`: of random weights, so every third or fourth of its one-token replies is an action."""
     tokenizer = word_tokenizer(LAMP_WORDS)
+    _module("llama", tokenizer, seed, torch.float32, {}).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_piston_model(folder: Path, *, seed: int = 0) -> Path:
+    """A model folder for compact observations of `pistonball`: of random weights, with few tokens but moves."""
+    tokenizer = character_tokenizer(characters="+-0123456789?|:.dsu")
     _module("llama", tokenizer, seed, torch.float32, {}).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
