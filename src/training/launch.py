@@ -346,6 +346,7 @@ def report_usage(stats: list[Stats], spent: Spent) -> None:
 
 def evaluate(config: TrainingConfig, episodes: int, limits: Limits) -> int:
     """Play fresh episodes with the policy of `config`, its weights too, and print how it did."""
+    from textgrad_agents.session import Session
     from training.episode_generator import EpisodeGenerator
 
     if episodes < 1:
@@ -357,7 +358,8 @@ def evaluate(config: TrainingConfig, episodes: int, limits: Limits) -> int:
     chosen = "exp_name" in config.model_fields_set
     parent = config.experiments_dir / config.exp_name if chosen else config.experiments_dir
     folder = parent / f"evaluation_{datetime.now(UTC).strftime('%Y%m%d-%H%M%S')}"
-    summary = generator.evaluate_policy(policies, episodes, save_dir=folder)
+    with Session(seed=config.seed, concurrency=config.concurrency):  # closes connections at its end
+        summary = generator.evaluate_policy(policies, episodes, save_dir=folder)
     generator.close()
     mean, interval = summary["mean_reward"], summary["interval_95"]
     if mean is None:

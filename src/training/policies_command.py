@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textgrad_agents.errors import ConfigError
-from textgrad_agents.policy import read_policy_file
+from textgrad_agents.policy import AdapterReference, read_policy_file
 from training.command_line import Parser
 from training.policy_manager import PolicyManager
 from training.tables import amount
@@ -36,11 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     if flags.command == "show":
         _show(manager, manager.current_iteration if flags.iteration is None else flags.iteration)
     elif flags.command == "diff":
-        changed = manager.diff(flags.before, flags.after)
-        for agent, text in changed.items():
-            sys.stdout.write(f"{agent}\n{text}\n")
-        if not changed:
-            sys.stdout.write(f"iterations {flags.before} and {flags.after} have the same policies\n")
+        _diff(manager, flags.before, flags.after)
     elif flags.command == "publish":
         if flags.to.exists():
             raise ConfigError(f"{flags.to} exists; publish to another file, or remove it first")
@@ -52,6 +48,27 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _weights(manager: PolicyManager, iteration: int) -> dict[AdapterReference, list[str]]:
+    """The adapters of a version, each with its agents."""
+    found: dict[AdapterReference, list[str]] = {}
+    for agent, policy in manager.file.at(iteration).of(manager.agent_names).items():
+        if policy.adapter is not None:
+            found.setdefault(policy.adapter, []).append(agent)
+    return found
+
+
+def _diff(manager: PolicyManager, before: int, after: int) -> None:
+    """Print what changed in the texts, and whether the weights are others."""
+    changed = manager.diff(before, after)
+    for agent, text in changed.items():
+        sys.stdout.write(f"{agent}\n{text}\n")
+    old, new = (sorted(one.sha256[:16] for one in _weights(manager, number)) for number in (before, after))
+    if old != new:
+        sys.stdout.write(f"weights: {', '.join(old) or 'none'} in {before}, {', '.join(new) or 'none'} in {after}\n")
+    if not changed and old == new:
+        sys.stdout.write(f"iterations {before} and {after} have the same policies\n")
+
+
 def _show(manager: PolicyManager, iteration: int) -> None:
     """Print policies, equal ones once, and the numbers of each version."""
     groups: dict[str, list[str]] = {}
@@ -60,6 +77,12 @@ def _show(manager: PolicyManager, iteration: int) -> None:
     sys.stdout.write(f"iteration {iteration} of {manager.policy_path} (current: {manager.current_iteration})\n")
     for text, agents in groups.items():
         sys.stdout.write(f"\n{', '.join(agents)}\n{text}\n")
+    for adapter, agents in _weights(manager, iteration).items():
+        missing = "" if (manager.policy_path.parent / adapter.path).is_dir() else " (MISSING)"
+        sys.stdout.write(
+            f"\nweights of {', '.join(agents)}: {adapter.path}{missing}\n"
+            f"an adapter of base_model {adapter.base_model}, sha256 {adapter.sha256}\n"
+        )
     for row in manager.get_training_history():
         sys.stdout.write(
             f"\niteration {row['iteration']}: average {amount(row.get('avg_reward', float('nan')))} before it, "

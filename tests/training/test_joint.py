@@ -14,7 +14,7 @@ from textgrad_agents.errors import ConfigError, FileFormatError, TextgradAgentsE
 from textgrad_agents.messages import user
 from textgrad_agents.policy import read_policy_file
 from textgrad_agents.session import Session
-from training import MonteCarloTrainer, TrainingConfig, launch, rebuild_command
+from training import MonteCarloTrainer, TrainingConfig, launch, policies_command, rebuild_command
 from training.dry_run import print_estimates
 from training.engines import NO_LIMITS, Engines
 from training.local_policy import LocalPolicy
@@ -281,6 +281,44 @@ def test_a_run_is_not_rebuilt_with_another_model(configure, tmp_path):
     with pytest.raises(ConfigError, match="begun with a base model of the hash"):
         rebuild_command.rebuild(tmp_path / "experiments" / "run")
     assert (tmp_path / "policy.json").read_bytes() == before
+
+
+def test_versions_with_weights_are_shown_compared_and_published(configure, tmp_path, capsys):
+    train(configure(update="weights"))
+    path = ["--policy_path", str(tmp_path / "policy.json")]
+    _, (first, _), (second, folder) = adapters(tmp_path / "policy.json")
+    policies_command.main(["show", *path])
+    said = capsys.readouterr().out
+    assert f"weights of keeper_0, keeper_1: experiments/run/adapters/{second[:16]}\n" in said
+    assert f"sha256 {second}" in said
+    policies_command.main(["diff", *path, "1", "2"])
+    assert capsys.readouterr().out == f"weights: {first[:16]} in 1, {second[:16]} in 2\n"
+    policies_command.main(["diff", *path, "0", "1"])
+    assert capsys.readouterr().out == f"weights: none in 0, {first[:16]} in 1\n"
+    to = tmp_path / "elsewhere" / "published.json"
+    policies_command.main(["publish", *path, str(to), "--description", "lamps"])
+    assert adapters(to) == [(second, to.parent / "adapters" / second[:16])]
+    shutil.rmtree(folder)
+    policies_command.main(["show", *path])
+    assert f"{second[:16]} (MISSING)" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="is missing; restore the folder, or publish another version"):
+        policies_command.main(["publish", *path, str(tmp_path / "two.json"), "--description", "lamps"])
+    assert not (tmp_path / "two.json").exists()
+    capsys.readouterr()
+    assert launch.evaluate(configure(policy_path=to), 1, NO_LIMITS) == 0
+    assert f"adapter adapters/{second[:16]}" in capsys.readouterr().out
+
+
+def test_a_run_starts_from_what_was_published(configure, tmp_path):
+    train(configure(num_iterations=1))
+    to = tmp_path / "published.json"
+    policies_command.main(["publish", "--policy_path", str(tmp_path / "policy.json"), str(to), "--description", "x"])
+    [(published, _)] = adapters(to)
+    shutil.rmtree(tmp_path / "experiments")
+    train(configure(policy_path=to, num_iterations=1))
+    first, last = adapters(tmp_path / "experiments" / "run" / "policy.json")
+    assert first == (published, tmp_path / "experiments" / "run" / ".." / ".." / "adapters" / published[:16])
+    assert last[0] != published
 
 
 def test_it_is_said_who_acts_and_what_learns(configure, model):
