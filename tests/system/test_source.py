@@ -15,7 +15,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 TEXTS = SOURCES + sorted(
-    path for pattern in ("src/**/*.md", "docs/**/*.md", "benchmarks/**/*.py", "*.md") for path in ROOT.glob(pattern)
+    path
+    for pattern in ("src/**/*.md", "docs/**/*.md", "docs/**/*.ipynb", "benchmarks/**/*.py", "*.md")
+    for path in ROOT.glob(pattern)
 )
 
 # Reading any of these can run code that somebody put into the file.
