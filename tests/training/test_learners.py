@@ -73,6 +73,7 @@ def train(folder, **settings):
 def test_both_learn_from_the_same_judged_episodes_in_their_order(tmp_path, log):
     [row], names = train(tmp_path)
     assert names == ["counter", "textual"]
+    assert row["accepted"] is False, "what else changed is no policy"
     assert log == [("counter", 3, 6), ("textual", 3, 6)]
     assert row["decision"].startswith("counted; ")
 

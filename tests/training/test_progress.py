@@ -73,3 +73,14 @@ def test_without_a_meter_it_says_that_nobody_is_asked():
     with make_progress("plain", 1, 1, None, stream) as view:
         view.show(EVENTS[-2])
     assert "no model calls" in stream.getvalue()
+
+
+def test_what_weights_learned_stands_in_the_table():
+    weights = {"steps": 1, "rows": 12, "skipped_rows": 4}
+    numbers = {"avg_reward": 1.0, "min_reward": 0.0, "max_reward": 2.0, "decision": "x"}
+    for accepted, said in ((None, "1 step on 8 of 12 rows"), (True, "accepted; 1 step on 8 of 12 rows")):
+        stream = Terminal()
+        row = Event.now("r", "iteration_finished", iteration=0, accepted=accepted, weights=weights, **numbers)
+        with make_progress("rich", 1, 1, None, stream) as view:
+            view.show(row)
+        assert said in stream.getvalue()
