@@ -6,17 +6,21 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any, cast
 
+from textgrad_agents.interfaces import Engine
 from textgrad_agents.messages import Message
 from textgrad_agents.ops.base import Op
 from textgrad_agents.tools import Tool
 from textgrad_agents.variables.variable import Variable
 
-_CLOSED = (type, ModuleType, Variable, Message, Tool, str, bytes, int, float)
-_FOREIGN = frozenset({"asyncio", "numpy", "torch", "threading"})
+_CLOSED = (type, ModuleType, Engine, Variable, Message, Tool, str, bytes, int, float)
+_FOREIGN = frozenset({"asyncio", "numpy", "peft", "tokenizers", "torch", "threading", "transformers"})
 
 
 def find_ops(root: object) -> Iterator[tuple[str, Op]]:
-    """Every op in the attributes of an object, in dicts and sequences there, and in their attributes, each once."""
+    """Every op in the attributes of an object, in dicts and sequences there, and in their attributes, each once.
+
+    What engines, messages and values hold is theirs, and so is what libraries hold.
+    """
     waiting: list[tuple[str, object]] = [("", root)]
     seen: set[int] = set()
     while waiting:

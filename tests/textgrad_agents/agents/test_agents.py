@@ -100,6 +100,12 @@ def test_ops_are_named_after_their_attributes() -> None:
     assert (action.value.content, state, value) == ("hi", None, 0.0)
 
 
+def test_what_an_engine_holds_is_not_the_agents() -> None:
+    engine = ScriptedEngine([])
+    engine.calls.append(FxnOp(len))  # type: ignore[arg-type]
+    assert [name for name, _ in SimpleAgent(engine=engine).named_ops()] == ["_config_op", "_llm_call_op"]
+
+
 @pytest.mark.parametrize("kind", [SimpleAgent, MemoryAgent, ReActAgent, TreeofThoughtsAgent])
 def test_agents_are_made_from_config_entries(kind: type[Agent[Any]]) -> None:
     config = AgentConfig(agent_type=kind.__name__, agent_kwargs={"llm_config": "gpt-4o"})
