@@ -104,6 +104,9 @@ class TrainingConfig(BaseModel):
     siblings: Annotated[
         Count, Field(description="so many episodes in a row begin alike, to be compared with each other")
     ] = 1
+    recall: Annotated[
+        int, Field(strict=True, ge=0, description="weights learn again from so many old groups of siblings per update")
+    ] = 0
     prompts: Annotated[
         Literal["full", "bare"], Field(description="full: rules, policy, answer format; bare: policy and observation")
     ] = "full"

@@ -22,6 +22,7 @@ from training.gate import AlwaysAccept, PairedGate
 from training.judging import EpisodeCritic
 from training.local_policy import LocalPolicy
 from training.paradigms import ParadigmEvaluator
+from training.recalling import RecallingLearner
 from training.run_events import RunEvents
 from training.runs import RunFolder
 from training.textual import TextualLearner
@@ -82,6 +83,7 @@ def make_learners(
     optimizer: Engine,
     gate: Gate,
     local: LocalPolicy | None,
+    read: Callable[[int, int], Episode],
     events: RunEvents,
 ) -> Learners:
     """The learners that a config names.
@@ -95,12 +97,15 @@ def make_learners(
         optimizer: engine that rewrites.
         gate: decides about new policies.
         local: the model of this machine that acts, if one does.
+        read: reads an episode of the run, by iteration and number.
         events: told of evaluations and decisions.
     """
     judge = EpisodeCritic(evaluator, critic, roles=roles, seed=config.seed, report=events.evaluated)
     weights: tuple[Learner[Episode], ...] = ()
     if local is not None and config.update != "text":
         weights = (local.learner(roles, events.reported),)
+        if config.recall:
+            weights = (RecallingLearner(weights[0], config.recall, read, seed=config.seed),)
     if config.update == "weights":
         return Learners(judge if config.numeric.reads_judgements else None, weights)
     textual = TextualLearner(

@@ -29,6 +29,7 @@ from training.config import TrainingConfig
 from training.engines import NO_LIMITS, Engines, Limits, RunEngines
 from training.episode_generator import EpisodeGenerator
 from training.episode_loader import EpisodeLoader
+from training.export import load_episode
 from training.formatter import TrajectoryFormatter
 from training.gate import check_pairs
 from training.iteration import Iteration, TrainingStopped
@@ -356,6 +357,7 @@ class MonteCarloTrainer:
             optimizer=self.engines.optimizer,
             gate=make_gate(self.config, self._collector, self.run, self._paired, self._local),
             local=self._local,
+            read=lambda iteration, number: load_episode(self.run.episode(iteration, number)),
             events=self._events,
         )
 

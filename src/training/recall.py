@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from textgrad_agents.errors import ConfigError
@@ -74,6 +74,23 @@ class RecallBuffer(Generic[T]):
         self._old.extend(self._new)
         self._new = []
         return batch
+
+    def state(self) -> tuple[list[T], list[Any]]:
+        """What `restore` needs: the old attempts, and the state of chance as JSON-like values."""
+        version, numbers, rest = self._chance.getstate()
+        return list(self._old), [version, list(numbers), rest]
+
+    def restore(self, attempts: Iterable[T], chance: Sequence[Any]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            TypeError, ValueError: it is no such state.
+        """
+        version, numbers, rest = chance
+        self._chance.setstate((version, tuple(numbers), rest))
+        self._old.clear()
+        self._old.extend(attempts)
+        self._new = []
 
     def _recall(self, success: bool) -> list[T]:
         known = [attempt for attempt in self._old if self._success(attempt) is success]

@@ -76,6 +76,7 @@ def test_defaults() -> None:
         "exploration": 0.15,
         "decision_interval": 1,
         "siblings": 1,
+        "recall": 0,
         "prompts": "full",
         "mini_batch_size": None,
         "credit_summary": False,
