@@ -61,10 +61,10 @@ def with_defaults(settings: Settings) -> dict[str, Any]:
 def chosen(given: Settings, settings: Settings) -> list[str]:
     """What `with_defaults` made of `given`, in a line for people; none if it added nothing."""
     added = {name: value for name, value in settings.items() if name not in (*given, "environment", "numeric")}
-    weights = settings.get("numeric", {})
-    if isinstance(weights, Mapping):
-        before = _joined({}, given.get("numeric", {}))
-        added |= {name: value for name, value in cast("Settings", weights).items() if name not in before}
+    suited, own = settings.get("numeric", {}), _joined({}, given.get("numeric", {}))
+    if isinstance(suited, Mapping):
+        weights = {name: value for name, value in cast("Settings", suited).items() if name not in own}
+        added |= {"numeric": json.dumps(weights)} if weights else {}
     if not added:
         return []
     told = ", ".join(f"{name} {value}" for name, value in added.items())

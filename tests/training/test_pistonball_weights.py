@@ -73,9 +73,12 @@ def test_what_was_given_stays() -> None:
     assert (config.numeric.lr, config.numeric.rank, config.numeric.discount) == (0.01, 4, 0.95)
     [line] = chosen(given, settings)
     assert line.startswith("chosen for tiny (a flag replaces each): ")
-    told = {name for name, _, _ in (part.partition(" ") for part in line.partition(": ")[2].split(", "))}
-    assert {"prompts", "decision_interval", "discount", "entropy", "update"} <= told
-    assert not told & {"observation", "siblings", "exploration", "lr", "rank", "environment", "base_model", "numeric"}
+    told, _, learner = line.partition(": ")[2].partition(", numeric ")
+    names = {part.partition(" ")[0] for part in told.split(", ")}
+    assert {"prompts", "decision_interval", "first_policy", "update"} <= names
+    assert not names & {"observation", "siblings", "exploration", "environment", "base_model"}
+    assert {"discount", "entropy"} <= json.loads(learner).keys()
+    assert not json.loads(learner).keys() & {"lr", "rank"}
 
 
 @pytest.mark.parametrize(("episodes", "alike"), [(16, 8), (3, 3), (12, 6), (11, 11), (1, 1)])
@@ -125,7 +128,7 @@ def test_from_the_script_to_a_policy_that_plays_again(run: Any, model: Path, tmp
     code, out, _ = run(*SHORT, *given)
     assert code == 0
     assert f"chosen for {model} (a flag replaces each): " in out
-    assert "discount 0.95" in out
+    assert '"discount": 0.95' in out
     rows = json.loads((tmp_path / "experiments/pistonball_exp/summary.json").read_text())
     for number, row in enumerate(rows):
         episodes = EpisodeLoader("experiments").load_records("pistonball_exp", number)
