@@ -105,7 +105,7 @@ class BeamSearchRollout:
         clock = Clock()
         try:
             at = await self.stepper.begin(traj_id, env, clock)
-            first = Beam(await Trajectory.from_env(env, traj_id=traj_id), env, at)
+            first = Beam(await self.stepper.named(traj_id, env), env, at)
             return await self._best(first, max_steps)
         except CaughtError as caught:
             failure = await self.stepper.finish(traj_id, env, failed_step(0, caught, clock))

@@ -196,7 +196,7 @@ class RolloutManager:
         obs: list[Message] = []
         trajectory = Trajectory(traj_id=traj_id)
         try:
-            trajectory = await Trajectory.from_env(env, traj_id=traj_id)
+            trajectory = await self.stepper.named(traj_id, env)
             obs, agent_state = await self.stepper.begin(traj_id, env, clock)
             while True:
                 clock = Clock()

@@ -9,7 +9,7 @@ from envs.environment import Environment
 from textgrad_agents.agents import Agent
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.messages import Message
-from textgrad_agents.transitions import Transition
+from textgrad_agents.transitions import Trajectory, Transition
 from textgrad_agents.variables.pending import stopping_what_is_begun
 from training.callbacks import Callback
 from training.rollouts.failures import CaughtError, Clock, catching, within
@@ -52,6 +52,15 @@ class Stepper:
         self.callbacks: Sequence[Callback] = callbacks or ()
         self.timeout = timeout
 
+    async def named(self, traj_id: str, env: Environment[Any]) -> Trajectory:
+        """A trajectory without steps that knows its environment's task.
+
+        Raises:
+            CaughtError: the environment failed, and its failures are caught.
+        """
+        with catching("environment", self.catch_env_failures):
+            return await within(self.timeout, Trajectory.from_env(env, traj_id=traj_id), "environment")
+
     async def begin(self, traj_id: str, env: Environment[Any], clock: Clock) -> Beginning:
         """Reset the environment and make the agent's first state.
 
@@ -90,22 +99,23 @@ class Stepper:
         with clock("env_step"), catching("environment", self.catch_env_failures):
             answered = await within(self.timeout, env.step(action.value), "environment")
             next_obs, reward, done, truncated = answered
+            step = Transition(
+                timestep=timestep,
+                agent_state=agent_state,
+                next_agent_state=next_agent_state,
+                observation=obs,
+                next_observation=next_obs,
+                action=action,
+                reward=float(reward),
+                truncated=bool(truncated),
+                done=bool(done),
+                value=value,
+            )
         with clock("after_env_step"):
             for callback in self.callbacks:
-                await callback.after_env_step(traj_id, next_obs, reward, done, truncated)
-        return Transition(
-            timestep=timestep,
-            agent_state=agent_state,
-            next_agent_state=next_agent_state,
-            observation=obs,
-            next_observation=next_obs,
-            action=action,
-            reward=reward,
-            truncated=truncated,
-            done=done,
-            value=value,
-            metadata=dict(clock.seconds),
-        )
+                await callback.after_env_step(traj_id, next_obs, step.reward, step.done, step.truncated)
+        step.metadata.update(clock.seconds)
+        return step
 
     async def finish(self, traj_id: str, env: Environment[Any], step: Transition) -> Transition:
         """Tell the callbacks of a step that is final."""

@@ -116,6 +116,48 @@ def test_an_agent_that_calls_no_tool_is_recorded() -> None:
     assert "called no tool: 'No, thank you.'" in trajectory.steps[-1].metadata["exception"]
 
 
+class Odd(CountingEnv):
+    """Breaks the contract of environments in the way it is told to."""
+
+    def __init__(self, answer: Any = None, name: Any = None) -> None:
+        super().__init__()
+        self.answer, self.name = answer, name
+
+    async def get_id(self) -> str:
+        if self.name is not None:
+            raise self.name
+        return "odd"
+
+    async def step(self, action: Message) -> Any:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("env", "problem"),
+    [
+        (Odd(([Message(content="1")], 0.0, False)), "not enough values to unpack"),
+        (Odd((["1"], 0.0, False, False)), "next_observation"),
+        (Odd(([Message(content="1")], "much", False, False)), "could not convert string to float"),
+        (Odd(name=RuntimeError("nobody knows")), "nobody knows"),
+    ],
+)
+def test_an_environment_that_breaks_its_contract_is_recorded(env: Odd, problem: str) -> None:
+    failed, sound = sampled(CountingAgent(), env, CountingEnv())
+    assert problem in failed.steps[-1].metadata["exception"]
+    assert failed.steps[-1].metadata["failed_part"] == "environment"
+    assert env.closed == 1
+    assert sound.done
+
+
+def test_an_agent_that_gives_no_value_of_the_graph_is_recorded() -> None:
+    class Plain(CountingAgent):
+        async def get_asv(self, agent_state: Any, obs: Any) -> Any:
+            return Message(content="hi"), agent_state, 0.0
+
+    (trajectory,) = sampled(Plain(), CountingEnv())
+    assert trajectory.steps[-1].metadata["failed_part"] == "agent"
+
+
 def test_a_model_that_hangs_is_left_and_holds_up_nobody() -> None:
     """The call is stopped with the step that waited for it, so it takes no place and the session can be left."""
     stopped: list[bool] = []
