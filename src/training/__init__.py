@@ -8,16 +8,22 @@ from training.formatter import TrajectoryFormatter
 from training.monte_carlo import MonteCarloTrainer
 from training.paradigms import ParadigmEvaluator
 from training.policy_manager import PolicyManager
+from training.recall import RecallBuffer
+from training.rl_trainer import EvalCallback, ModelCheckpointer, RLTrainer
 from training.textual import TextualLearner
 from training.token_tracker import TokenTracker
 
 __all__ = [
     "EpisodeGenerator",
     "EpisodeLoader",
+    "EvalCallback",
     "Learner",
+    "ModelCheckpointer",
     "MonteCarloTrainer",
     "ParadigmEvaluator",
     "PolicyManager",
+    "RLTrainer",
+    "RecallBuffer",
     "TextualLearner",
     "TokenTracker",
     "TrainingConfig",

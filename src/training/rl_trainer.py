@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from textgrad_agents.errors import ConfigError
 from textgrad_agents.interfaces import UpdateReport
@@ -22,6 +22,19 @@ class StepCallback(Protocol):
         ...
 
 
+@runtime_checkable
+class Configurable(Protocol):
+    """A learner whose settings may be given after it was made."""
+
+    def configure(self, trainable_params: Iterable[str] | None = None, **settings: Any) -> None:
+        """Learn these parameters, with these settings.
+
+        Raises:
+            ConfigError: there is no such parameter or setting.
+        """
+        ...
+
+
 class RLTrainer:
     """Trains a model of a server.
 
@@ -30,13 +43,16 @@ class RLTrainer:
         server: who holds it.
         recall_buffer: attempts to learn from.
         callbacks: told of every update, in order.
+        trainable_params: names of the parameters to train; for a `LoraLearner` these are adapters. None trains what
+            the learner was made for.
+        hyperparameters: settings of the learner; for a `LoraLearner` the fields of `NumericConfig`, such as ``lr``.
 
     Attributes:
         steps: updates so far.
         reports: what each of them did.
 
     Raises:
-        ConfigError: the server has no such model.
+        ConfigError: the server has no such model, or its learner takes no such parameter or setting.
     """
 
     def __init__(
@@ -45,8 +61,17 @@ class RLTrainer:
         server: LocalTrainingServer,
         recall_buffer: RecallBuffer[Any],
         callbacks: Iterable[StepCallback] = (),
+        trainable_params: Iterable[str] | None = None,
+        **hyperparameters: Any,
     ) -> None:
-        server.learner(model)
+        learner = server.learner(model)
+        if trainable_params is not None or hyperparameters:
+            if not isinstance(learner, Configurable):
+                raise ConfigError(
+                    f"the learner {learner.name!r} of {model!r} takes no trainable_params and no hyperparameters; "
+                    "give them where it is made"
+                )
+            learner.configure(trainable_params, **hyperparameters)
         self.model = model
         self.server = server
         self.recall_buffer = recall_buffer

@@ -6,14 +6,17 @@ fills the components of the surrogate; each adapter takes its steps. Everything 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from textgrad_agents.engines.local import LocalModel
 from textgrad_agents.errors import ConfigError, LearnerError
 from textgrad_agents.interfaces import UpdateReport
 from textgrad_agents.trajectory import Episode
+from textgrad_agents.validation import explain
 from training.numeric import checkpoint
 from training.numeric.algorithms import ALGORITHMS
 from training.numeric.credit import credit_weights
@@ -26,6 +29,9 @@ from training.numeric.staleness import fresh
 
 BROKEN_UPDATES = 3
 """Updates in a row without a finite loss and gradient, after which learning stops."""
+
+_OF_ADAPTERS = {"rank", "alpha", "seed"}
+"""Settings that say how an adapter is made."""
 
 Report = Callable[[str, Mapping[str, Any]], None]
 
@@ -58,15 +64,49 @@ class LoraLearner:
         self.config = config or NumericConfig()
         self._model = model
         self._adapters = adapters
-        self._algorithm = ALGORITHMS[self.config.algorithm]
         self._roles = roles
         self._report = report
-        names = [adapters] if isinstance(adapters, str) else dict.fromkeys(adapters.values())
-        self._descents = {name: Descent(model, name, self._algorithm, self.config) for name in names}
+        self._begin([adapters] if isinstance(adapters, str) else dict.fromkeys(adapters.values()))
         self._moving = MovingBaselines()
         self._prompts: dict[str, list[str]] = {}
         self._broken = 0
         self._updates = 0
+
+    def configure(self, trainable_params: Iterable[str] | None = None, **settings: Any) -> None:
+        """Learn with other settings, before the first update.
+
+        Args:
+            trainable_params: names of the adapters to train; the others stay as they are. None trains all.
+            settings: fields of `NumericConfig`; what is not given stays.
+
+        Raises:
+            ConfigError: there is no such setting or adapter, a setting belongs to the adapter and not to its training,
+                or an update was made.
+        """
+        if self._updates:
+            raise ConfigError(
+                f"the learner has made {self._updates} updates with its settings; make a new one to change them"
+            )
+        if fixed := sorted(_OF_ADAPTERS & settings.keys()):
+            raise ConfigError(
+                f"{', '.join(fixed)} of an adapter cannot change while it is trained; give it to add_adapter(…)"
+            )
+        names = list(self._descents) if trainable_params is None else list(trainable_params)
+        unknown = [name for name in names if name not in self._descents]
+        if unknown or not names:
+            raise ConfigError(
+                f"trainable_params names the adapters to train, of {', '.join(self._descents)}, not "
+                f"{', '.join(map(repr, unknown)) or 'none'}; weights of the base model are never trained"
+            )
+        try:
+            self.config = NumericConfig(**{**self.config.model_dump(), **settings})
+        except ValidationError as error:
+            raise ConfigError(f"settings of the learner: {explain(error, fields=NumericConfig.model_fields)}") from None
+        self._begin(names)
+
+    def _begin(self, adapters: Iterable[str]) -> None:
+        self._algorithm = ALGORITHMS[self.config.algorithm]
+        self._descents = {name: Descent(self._model, name, self._algorithm, self.config) for name in adapters}
 
     async def update(self, episodes: Sequence[Episode]) -> UpdateReport:
         """Learn from recorded episodes of any age.
@@ -119,7 +159,9 @@ class LoraLearner:
         }
 
     def _adapter(self, agent: str) -> str | None:
-        return self._adapters if isinstance(self._adapters, str) else self._adapters.get(agent)
+        """The adapter that is trained for an agent; None if none is."""
+        name = self._adapters if isinstance(self._adapters, str) else self._adapters.get(agent)
+        return name if name in self._descents else None
 
     def _rows(self, episodes: Sequence[Episode]) -> tuple[list[Row], dict[str, float], list[str]]:
         """What is trained on, with advantages and credit; and what is to be said about it."""
