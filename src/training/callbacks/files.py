@@ -66,8 +66,9 @@ class TrajectoryFileCallback(Callback):
         lost = json.loads(line)["metadata"].get("exception")
         if lost and not transition.failed:
             transition.metadata["exception"] = lost
-        with target.open("w" if transition.timestep == 0 else "a", encoding="utf-8") as file:
-            if transition.timestep == 0:
+        first = transition.timestep == 0 or not target.exists()  # a branch of a tree begins where its file does
+        with target.open("w" if first else "a", encoding="utf-8") as file:
+            if first:
                 file.write(head_of(traj_id, self._metadata.get(traj_id, {})) + "\n")
             file.write(line + "\n")
         shown = None if transition.failed else self._serialize_env(env, transition)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from training.callbacks import (
     WandBLoggingCallback,
     trajectory_metrics,
 )
-from training.rollouts import RolloutManager
+from training.rollouts import RolloutManager, TreeSearchRollout
 
 
 def sampled(agent: Any, env: Any, *callbacks: Callback, max_steps: int | None = None) -> Trajectory:
@@ -74,6 +75,14 @@ def test_a_state_that_cannot_be_written_is_a_failed_step(tmp_path: Path) -> None
     assert "cannot be written as JSON" in trajectory.steps[0].metadata["exception"]
     assert trajectory.steps[0].action is not None
     assert Trajectory.from_jsonl(tmp_path / f"{trajectory.traj_id}.jsonl").failed
+
+
+def test_each_branch_of_a_tree_has_a_file_of_its_own(tmp_path: Path) -> None:
+    search = TreeSearchRollout(CountingAgent(), 2, deepcopy, callbacks=[TrajectoryFileCallback(tmp_path)])
+    tree = asyncio.run(search.sample_tree(CountingEnv(), max_depth=2))
+    read = [Trajectory.from_jsonl(path) for path in tmp_path.glob("*.jsonl")]
+    assert {one.traj_id for one in read} == {one for one in tree.step_ids() if one != tree.root_id}
+    assert sorted(one.steps[0].timestep for one in read) == [0, 0, 1, 1, 1, 1]
 
 
 def test_the_task_stands_in_the_file(tmp_path: Path) -> None:
