@@ -12,6 +12,7 @@ from textgrad_agents.messages import Message
 from textgrad_agents.transitions import Trajectory, Transition
 from textgrad_agents.variables.pending import stopping_what_is_begun
 from training.callbacks import Callback
+from training.rollouts.contract import answer, beginning, decision
 from training.rollouts.failures import CaughtError, Clock, catching, within
 
 
@@ -70,7 +71,7 @@ class Stepper:
         for callback in self.callbacks:
             await callback.before_rollout(traj_id, env)
         with clock("env_reset"), catching("environment", self.catch_env_failures):
-            obs, tools = await within(self.timeout, env.reset(), "environment")
+            obs, tools = beginning(await within(self.timeout, env.reset(), "environment"))
         for callback in self.callbacks:
             await callback.after_env_reset(traj_id, obs, tools)
         with clock("agent_init_state"), catching("agent", self.catch_agent_failures):
@@ -91,31 +92,31 @@ class Stepper:
             for callback in self.callbacks:
                 await callback.before_transition(traj_id, self.agent, env, agent_state, obs)
         with clock("agent_get_asv"), catching("agent", self.catch_agent_failures), stopping_what_is_begun():
-            action, next_agent_state, value = await within(self.timeout, self.agent.get_asv(agent_state, obs), "agent")
+            given = await within(self.timeout, self.agent.get_asv(agent_state, obs), "agent")
+            action, next_agent_state, value = decision(given)
             await action
         with clock("after_agent_get_asv"):
             for callback in self.callbacks:
                 await callback.after_agent_get_asv(traj_id, action, next_agent_state, value)
         with clock("env_step"), catching("environment", self.catch_env_failures):
             answered = await within(self.timeout, env.step(action.value), "environment")
-            next_obs, reward, done, truncated = answered
-            step = Transition(
-                timestep=timestep,
-                agent_state=agent_state,
-                next_agent_state=next_agent_state,
-                observation=obs,
-                next_observation=next_obs,
-                action=action,
-                reward=float(reward),
-                truncated=bool(truncated),
-                done=bool(done),
-                value=value,
-            )
+            next_obs, reward, done, truncated = answer(answered)
         with clock("after_env_step"):
             for callback in self.callbacks:
-                await callback.after_env_step(traj_id, next_obs, step.reward, step.done, step.truncated)
-        step.metadata.update(clock.seconds)
-        return step
+                await callback.after_env_step(traj_id, next_obs, reward, done, truncated)
+        return Transition(
+            timestep=timestep,
+            agent_state=agent_state,
+            next_agent_state=next_agent_state,
+            observation=obs,
+            next_observation=next_obs,
+            action=action,
+            reward=reward,
+            truncated=truncated,
+            done=done,
+            value=value,
+            metadata=dict(clock.seconds),
+        )
 
     async def finish(self, traj_id: str, env: Environment[Any], step: Transition) -> Transition:
         """Tell the callbacks of a step that is final."""

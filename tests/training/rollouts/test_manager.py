@@ -119,9 +119,12 @@ def test_an_agent_that_calls_no_tool_is_recorded() -> None:
 class Odd(CountingEnv):
     """Breaks the contract of environments in the way it is told to."""
 
-    def __init__(self, answer: Any = None, name: Any = None) -> None:
+    def __init__(self, answer: Any = None, name: Any = None, beginning: Any = None) -> None:
         super().__init__()
-        self.answer, self.name = answer, name
+        self.answer, self.name, self.beginning = answer, name, beginning
+
+    async def reset(self) -> Any:
+        return await super().reset() if self.beginning is None else self.beginning
 
     async def get_id(self) -> str:
         if self.name is not None:
@@ -135,26 +138,41 @@ class Odd(CountingEnv):
 @pytest.mark.parametrize(
     ("env", "problem"),
     [
-        (Odd(([Message(content="1")], 0.0, False)), "not enough values to unpack"),
-        (Odd((["1"], 0.0, False, False)), "next_observation"),
-        (Odd(([Message(content="1")], "much", False, False)), "could not convert string to float"),
+        (Odd(), "step has to give (messages, reward, done, truncated)"),
+        (Odd(([Message(content="1")], 0.0, False)), "3 is missing"),
+        (Odd((["1"], 0.0, False, False)), "observations.0"),
+        (Odd(([Message(content="1")], "much", False, False)), "reward must be a valid number"),
+        (Odd(([Message(content="1")], float("nan"), False, False)), "reward must be a finite number, not nan"),
+        (Odd(beginning=("1", [])), "reset has to give (messages, tools): observations must be a valid list, not '1'"),
+        (Odd(beginning=["1"]), "1 is missing"),
         (Odd(name=RuntimeError("nobody knows")), "nobody knows"),
     ],
 )
 def test_an_environment_that_breaks_its_contract_is_recorded(env: Odd, problem: str) -> None:
     failed, sound = sampled(CountingAgent(), env, CountingEnv())
     assert problem in failed.steps[-1].metadata["exception"]
+    assert "\n" not in failed.steps[-1].metadata["exception"]
     assert failed.steps[-1].metadata["failed_part"] == "environment"
     assert env.closed == 1
     assert sound.done
 
 
-def test_an_agent_that_gives_no_value_of_the_graph_is_recorded() -> None:
-    class Plain(CountingAgent):
+@pytest.mark.parametrize(
+    ("decided", "problem"),
+    [
+        ((Message(content="hi"), None, 0.0), "wrap_action(message)"),
+        ((Variable("hi", role_description="action"), None, None), "value must be a valid number, not None"),
+        ((Variable("hi", role_description="action"), None), "2 is missing"),
+        (None, "get_asv has to give (action, state, value)"),
+    ],
+)
+def test_an_agent_that_breaks_its_contract_is_recorded(decided: Any, problem: str) -> None:
+    class Odd(CountingAgent):
         async def get_asv(self, agent_state: Any, obs: Any) -> Any:
-            return Message(content="hi"), agent_state, 0.0
+            return decided
 
-    (trajectory,) = sampled(Plain(), CountingEnv())
+    (trajectory,) = sampled(Odd(), CountingEnv())
+    assert problem in trajectory.steps[-1].metadata["exception"]
     assert trajectory.steps[-1].metadata["failed_part"] == "agent"
 
 
