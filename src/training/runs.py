@@ -215,7 +215,8 @@ class RunFolder:
         for name in (name for name in recorded if recorded[name] != made.get(name)):
             raise FileFormatError(
                 f"iteration {iteration} of experiment {self.name} does not come out as the journal has it: {name} is "
-                f"{short(made.get(name))} and was {short(recorded[name])}; the program, an environment or the machine changed since"
+                f"{short(made.get(name))} and was {short(recorded[name])}; the program, an environment or the machine "
+                "changed since"
             )
 
     def time_of(self, name: str) -> str:
