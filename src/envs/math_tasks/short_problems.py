@@ -57,7 +57,12 @@ def make_short_problem(family: Family, chance: random.Random) -> ShortProblem:
 
 
 def short_problems(
-    family: Family | Literal["mixed"] = "shop", split: GeneratedSplit = "train", size: int = 500, seed: int = 0
+    family: Family | Literal["mixed"] = "shop",
+    split: GeneratedSplit = "train",
+    size: int = 500,
+    seed: int = 0,
+    *,
+    at_most: bool = False,
 ) -> tuple[ShortProblem, ...]:
     """Problems of one split; no two of them are the same.
 
@@ -66,6 +71,7 @@ def short_problems(
         split: train, eval or test; no problem is in two of them.
         size: how many.
         seed: the same seed gives the same problems.
+        at_most: be content with those that there are, if the split has not so many.
 
     Raises:
         ConfigError: there is no such family, or the split has not so many.
@@ -78,6 +84,8 @@ def short_problems(
     vain = 0
     while len(found) < size:
         if vain > _TRIES:
+            if at_most and found:
+                break
             raise ConfigError(f"the {split} split of {family} has fewer than {size} problems; ask for fewer")
         problem = make_short_problem(families[len(found) % len(families)], chance)
         is_new = split_of(problem) == split and problem.text not in found

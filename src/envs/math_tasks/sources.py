@@ -36,7 +36,7 @@ def questions(problems: str, split: Split, size: int, options: tuple[tuple[str, 
     Args:
         problems: a key of `SOURCES`.
         split: ``train`` to learn from, ``eval`` to choose by, ``test`` to report; they share no question.
-        size: how many are made up, or the most that are taken from a data set.
+        size: how many are made up, if there are so many, or the most that are taken from a data set.
         options: what the source takes, as pairs.
 
     Raises:
@@ -57,7 +57,9 @@ def questions(problems: str, split: Split, size: int, options: tuple[tuple[str, 
 
 
 def _short(split: Split, size: int, options: Mapping[str, Any]) -> list[Question]:
-    return [Question(one.text, str(one.answer)) for one in short_problems(split=split, size=size, **options)]
+    return [
+        Question(one.text, str(one.answer)) for one in short_problems(split=split, size=size, at_most=True, **options)
+    ]
 
 
 def _generated(name: str) -> Callable[[Split, int, Mapping[str, Any]], list[Question]]:

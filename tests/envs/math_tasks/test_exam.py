@@ -140,3 +140,10 @@ def test_a_bad_row_is_named(tmp_path):
 def test_unusable_settings(settings, message):
     with pytest.raises(ConfigError, match=message):
         MathEnvironment(**settings)
+
+
+@pytest.mark.parametrize("family", ["shop", "reverse", "count", "mixed"])
+@pytest.mark.parametrize("split", ["train", "eval", "test"])
+def test_families_have_problems_in_every_split(family, split):
+    found = questions("short", split, 1000, (("family", family),))
+    assert 100 < len(found) == len({one.text for one in found}) <= 1000
