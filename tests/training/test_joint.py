@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from killable import Paid
@@ -15,6 +16,7 @@ from textgrad_agents.messages import user
 from textgrad_agents.policy import read_policy_file
 from textgrad_agents.session import Session
 from training import MonteCarloTrainer, TrainingConfig, launch, policies_command, rebuild_command
+from training.command_line import Parser
 from training.dry_run import print_estimates
 from training.engines import NO_LIMITS, Engines
 from training.local_policy import LocalPolicy
@@ -232,6 +234,22 @@ def test_weights_that_cannot_be_used_are_one_error_and_nothing_is_written(config
     }
 
 
+@pytest.mark.parametrize("name", ["optimizer.safetensors", "adapters/weights/adapter_model.safetensors", "state.json"])
+def test_a_checkpoint_of_the_learner_that_was_changed(configure, tmp_path, name):
+    train(configure())
+    path = tmp_path / "experiments/run/iteration_1/learners/lora/numeric" / name
+    path.write_bytes(path.read_bytes()[:-1])
+    policies, before = (tmp_path / "policy.json").read_bytes(), tree(tmp_path / "experiments" / "run" / "adapters")
+    with pytest.raises(FileFormatError, match=rf"learner checkpoint .* bytes of {name} are not those saved"):
+        train(configure(num_iterations=3))
+    assert (tmp_path / "policy.json").read_bytes() == policies
+    assert tree(tmp_path / "experiments" / "run" / "adapters") == before
+    shutil.rmtree(tmp_path / "experiments/run/iteration_1/learners/lora/numeric")
+    with pytest.raises(FileFormatError, match="learner checkpoint"):
+        train(configure(num_iterations=3))
+    assert (tmp_path / "policy.json").read_bytes() == policies
+
+
 def test_a_base_model_that_is_another_by_now(configure, tmp_path):
     for update in ("text", "both"):
         model = write_lamp_model(tmp_path / "model")
@@ -334,6 +352,36 @@ def test_it_is_said_who_acts_and_what_learns(configure, model):
     assert both[2].startswith("engine of critic and optimizer: rulebook")
     judged = configure(update="weights", numeric={"credit": "agents"}, model="gpt-4o-mini")
     assert launch.announcement(judged)[2].startswith("engine of critic: gpt-4o-mini")
+
+
+def test_from_flags_to_a_run_with_weights(configure, tmp_path, model, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    parser = Parser()
+    launch.add_run_flags(parser)
+    settings = {name: getattr(configure(), name) for name in configure().model_fields_set - {"exp_name"}}
+    settings |= {"experiments_dir": Path("experiments"), "policy_path": Path("policies/policy.json")}
+
+    def run(*flags, **changes):
+        given = {**settings, **changes}
+        return launch.launch(given, parser.parse_args([*flags, "--progress", "plain"]), command="python lamps.py")
+
+    assert run(update="weights", exp_name="run") == 0
+    out, err = capsys.readouterr()
+    assert f"agents: {model}, in this process\nlearning: an adapter of rank 2 for all agents" in out
+    assert "weights: " in err
+    assert "learned" in out
+    assert "policy: policies/policy.json" in out
+    assert run("--evaluate", "2") == 0
+    assert "adapter ../experiments/run/adapters/" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "experiments" / "run" / "adapters")
+    for flags, name in ((["--evaluate", "2"], "run"), ([], "other")):
+        with pytest.raises(SystemExit) as stop:
+            run(*flags, exp_name=name)
+        assert stop.value.code == 2
+        [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+        assert "adapters/" in line
+        assert "is missing" in line
+    assert not (tmp_path / "experiments" / "other").exists()
 
 
 def test_a_dry_run_loads_no_model(configure, tmp_path, capsys):

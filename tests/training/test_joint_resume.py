@@ -82,6 +82,27 @@ def test_killed_again_and_again_at_random_times(starter, whole, tmp_path):
     assert kills >= 1
 
 
+EVERYTHING = {
+    "mini_batch_size": 2,
+    "trajectories_per_iteration": 4,
+    "credit_summary": True,
+    "gradient_memory": 2,
+    "gate_scope": "agent",
+    "restore_best": True,
+    "numeric": {"max_tokens": 1, "lr": 0.01, "rank": 2, "baseline": "ema", "credit": "agents", "returns": "to_go"},
+}
+
+
+def test_killed_with_all_that_learners_may_remember(starter, settings, tmp_path):
+    whole = Run(tmp_path / "whole", starter, settings | EVERYTHING)
+    outcome = whole.start()
+    rows = json.loads((whole.tree / "summary.json").read_text())
+    assert all(row["weights"]["rows"] == 24 for row in rows)
+    assert kill_between_writes(
+        starter, (whole, outcome), tmp_path, [int(outcome["writes"] * part) for part in (0.4, 0.8)]
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_between_many_writes(starter, whole, tmp_path):
