@@ -88,8 +88,8 @@ def _pistonball(settings: Settings, *, built_in: bool) -> tuple[dict[str, Any], 
     """The same; a model that acts and does not learn weights plays as any other."""
     suited, numeric = dict(_PISTONBALL), dict(_PISTONBALL_WEIGHTS)
     episodes = settings.get("trajectories_per_iteration", suited["trajectories_per_iteration"])
-    alike = settings.get("siblings") or next(n for n in (*range(8, 1, -1), episodes) if episodes % n == 0)
-    suited |= {"siblings": alike, "mini_batch_size": alike}
+    alike = settings.get("siblings") or next(n for n in (4, 3, 2, episodes) if episodes % n == 0)
+    suited |= {"siblings": alike, "mini_batch_size": episodes if episodes % (2 * alike) else episodes // 2}
     if built_in:
         suited |= {"update": "weights", "observation": "compact", "prompts": "bare", "first_policy": "."}
         numeric |= {"max_tokens": 1, "lr": 3e-3}

@@ -57,7 +57,7 @@ def test_a_built_in_model_needs_no_other_flag() -> None:
     config = TrainingConfig(**with_defaults(TINY))
     assert config.environment.parameters()["observation"] == "compact"
     assert (config.update, config.prompts, config.exploration) == ("weights", "bare", 1.0)
-    assert (config.siblings, config.mini_batch_size, config.decision_interval) == (8, 8, 4)
+    assert (config.siblings, config.mini_batch_size, config.decision_interval) == (4, 8, 4)
     numeric = config.numeric
     assert (numeric.max_tokens, numeric.returns, numeric.baseline) == (1, "to_go", "leave_one_out")
     assert numeric.entropy > 0
@@ -65,11 +65,11 @@ def test_a_built_in_model_needs_no_other_flag() -> None:
 
 
 def test_what_was_given_stays() -> None:
-    given = TINY | {"observation": "full", "siblings": 4, "exploration": 0.7, "numeric": '{"lr": 0.01, "rank": 4}'}
+    given = TINY | {"observation": "full", "siblings": 2, "exploration": 0.7, "numeric": '{"lr": 0.01, "rank": 4}'}
     settings = with_defaults(given)
     config = TrainingConfig(**settings)
     assert config.environment.parameters()["observation"] == "full"
-    assert (config.siblings, config.mini_batch_size, config.exploration) == (4, 4, 0.7)
+    assert (config.siblings, config.mini_batch_size, config.exploration) == (2, 8, 0.7)
     assert (config.numeric.lr, config.numeric.rank, config.numeric.discount) == (0.01, 4, 0.95)
     [line] = chosen(given, settings)
     assert line.startswith("chosen for tiny (a flag replaces each): ")
@@ -81,10 +81,12 @@ def test_what_was_given_stays() -> None:
     assert not json.loads(learner).keys() & {"lr", "rank"}
 
 
-@pytest.mark.parametrize(("episodes", "alike"), [(16, 8), (3, 3), (12, 6), (11, 11), (1, 1)])
-def test_episodes_are_compared_in_equal_groups(episodes: int, alike: int) -> None:
+@pytest.mark.parametrize(
+    ("episodes", "alike", "batch"), [(16, 4, 8), (8, 4, 4), (12, 4, 12), (6, 3, 3), (3, 3, 3), (11, 11, 11), (1, 1, 1)]
+)
+def test_episodes_are_compared_in_equal_groups(episodes: int, alike: int, batch: int) -> None:
     config = TrainingConfig(**with_defaults(TINY | {"trajectories_per_iteration": episodes}))
-    assert (config.siblings, config.mini_batch_size) == (alike, alike)
+    assert (config.siblings, config.mini_batch_size) == (alike, batch)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_from_the_script_to_a_policy_that_plays_again(run: Any, model: Path, tmp
     for number, row in enumerate(rows):
         episodes = EpisodeLoader("experiments").load_records("pistonball_exp", number)
         assert len(episodes) == 6
-        assert len({episode.seed for episode in episodes}) == 1
+        assert len({episode.seed for episode in episodes}) == 2
         decisions = [step for episode in episodes for step in episode.steps() if step.messages]
         assert {step.timestep for step in decisions} == {0, 4, 8}
         assert {len(step.observation) for step in decisions} == {8}
@@ -141,7 +143,7 @@ def test_from_the_script_to_a_policy_that_plays_again(run: Any, model: Path, tmp
         assert {step.action_name for step in decisions if step.reply == "u"} == {"push_up"}
         weights = row["weights"]
         assert weights["changed"]
-        assert (weights["rows"], weights["left_out"], weights["groups"]) == (len(decisions), 0, 3)
+        assert (weights["rows"], weights["left_out"], weights["groups"]) == (len(decisions), 0, 6)
     versions = read_policy_file(tmp_path / "policies/policy.json")
     [adapter] = {policy.adapter for policy in versions.at(max(versions.iterations)).agent_policies.values()}
     assert adapter is not None
