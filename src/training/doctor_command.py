@@ -19,7 +19,8 @@ from typing import IO, Any, NamedTuple
 from textgrad_agents.databases import file_system, is_on_network
 from textgrad_agents.engines import get_llm_config
 from textgrad_agents.engines.models.providers import PROVIDERS, is_loopback
-from textgrad_agents.errors import ConfigError, MissingKeyError
+from textgrad_agents.errors import ConfigError, FileFormatError, MissingKeyError
+from textgrad_agents.policy import read_policy_file
 from training.command_line import Parser
 from training.tables import make_table, print_table
 
@@ -52,12 +53,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--reach", action="store_true", help="see whether its server answers (one on this machine is always tried)"
     )
+    parser.add_argument("--policy_path", type=Path, metavar="FILE", help="a policy file whose weights are to be used")
     flags = parser.parse_args(arguments)
     if flags.model is None and (flags.base_url or flags.api_key_env or flags.reach):
         raise ConfigError("--base_url, --api_key_env and --reach are about a model: name it with --model")
     findings = [*_versions(), *_keys(), *_sandboxes(), *_graphics(), _folder(flags.experiments_dir)]
     if flags.model is not None:
         findings += _provider(flags.model, flags.base_url, flags.api_key_env, reach=flags.reach)
+    if flags.policy_path is not None:
+        findings += _policies(flags.policy_path)
     table = make_table("", "what", "found", words=("found",))
     for one in findings:
         table.add_row(one.what, f"{'PROBLEM: ' if one.bad else ''}{one.found}")
@@ -105,6 +109,28 @@ def _folder(path: Path) -> Finding:
     kind = file_system(there) or "unknown file system"
     journal = "rollback journal" if is_on_network(there) else "write-ahead log"
     return Finding("experiments", f"{path} on {kind}, {shutil.disk_usage(there).free / _GIGA:.1f} GB free; {journal}")
+
+
+def _policies(path: Path) -> Iterator[Finding]:
+    """Whether a policy file can be read, and whether the weights that it names are there."""
+    try:
+        file = read_policy_file(path)
+    except FileFormatError as error:
+        yield Finding("policies", str(error), bad=True)
+        return
+    yield Finding("policies", f"{path}: {len(file.policies)} versions, iteration_{file.current_iteration} is current")
+    named = {
+        policy.adapter.path: policy.adapter.base_model
+        for version in file.policies.values()
+        for policy in version.agent_policies.values()
+        if policy.adapter is not None
+    }
+    missing = [name for name in named if not (path.parent / name / "adapter_model.safetensors").is_file()]
+    bases = ", ".join(sorted(set(named.values())))
+    if missing:
+        yield Finding("weights", f"{len(missing)} of {len(named)} adapters are missing: {', '.join(missing)}", bad=True)
+    else:
+        yield Finding("weights", f"{len(named)} adapters of base_model {bases}, all there" if named else "none")
 
 
 def _provider(name: str, base_url: str | None, variable: str | None, *, reach: bool) -> Iterator[Finding]:

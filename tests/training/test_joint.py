@@ -15,7 +15,7 @@ from textgrad_agents.errors import ConfigError, FileFormatError, TextgradAgentsE
 from textgrad_agents.messages import user
 from textgrad_agents.policy import read_policy_file
 from textgrad_agents.session import Session
-from training import MonteCarloTrainer, TrainingConfig, launch, policies_command, rebuild_command
+from training import MonteCarloTrainer, TrainingConfig, doctor_command, launch, policies_command, rebuild_command
 from training.command_line import Parser
 from training.dry_run import print_estimates
 from training.engines import NO_LIMITS, Engines
@@ -325,6 +325,22 @@ def test_versions_with_weights_are_shown_compared_and_published(configure, tmp_p
     capsys.readouterr()
     assert launch.evaluate(configure(policy_path=to), 1, NO_LIMITS) == 0
     assert f"adapter adapters/{second[:16]}" in capsys.readouterr().out
+
+
+def test_doctor_looks_for_the_weights_of_a_policy_file(configure, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    train(configure(update="weights"))
+    flags = ["--experiments_dir", str(tmp_path), "--policy_path", str(tmp_path / "policy.json")]
+    assert doctor_command.main(flags) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "policy.json: 3 versions, iteration_2 is current" in said
+    assert "2 adapters of base_model" in said
+    shutil.rmtree(adapters(tmp_path / "policy.json")[1][1])
+    assert doctor_command.main(flags) == 1
+    assert "PROBLEM: 1 of 2 adapters are missing: experiments/run/" in " ".join(capsys.readouterr().out.split())
+    (tmp_path / "policy.json").write_text("{")
+    assert doctor_command.main(flags) == 1
+    assert "is not valid JSON" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_run_starts_from_what_was_published(configure, tmp_path):
