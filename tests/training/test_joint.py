@@ -328,19 +328,25 @@ def test_versions_with_weights_are_shown_compared_and_published(configure, tmp_p
 
 
 def test_doctor_looks_for_the_weights_of_a_policy_file(configure, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
     train(configure(update="weights"))
-    flags = ["--experiments_dir", str(tmp_path), "--policy_path", str(tmp_path / "policy.json")]
-    assert doctor_command.main(flags) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "policy.json: 3 versions, iteration_2 is current" in said
-    assert "2 adapters of base_model" in said
+    monkeypatch.chdir(tmp_path)
+
+    def doctor():
+        code = doctor_command.main(["--policy_path", "policy.json"])
+        return code, " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+    code, said = doctor()
+    assert code == 0
+    assert "policies policy.json: 3 versions, iteration_2 is current" in said
+    assert "weights 2 adapters of base_model" in said
     shutil.rmtree(adapters(tmp_path / "policy.json")[1][1])
-    assert doctor_command.main(flags) == 1
-    assert "PROBLEM: 1 of 2 adapters are missing: experiments/run/" in " ".join(capsys.readouterr().out.split())
+    code, said = doctor()
+    assert code == 1
+    assert "weights PROBLEM: 1 of 2 adapters are missing: experiments/run/adapters/" in said
     (tmp_path / "policy.json").write_text("{")
-    assert doctor_command.main(flags) == 1
-    assert "is not valid JSON" in " ".join(capsys.readouterr().out.split())
+    code, said = doctor()
+    assert code == 1
+    assert "policies PROBLEM: policy file policy.json is not valid JSON" in said
 
 
 def test_a_run_starts_from_what_was_published(configure, tmp_path):
