@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from textgrad_agents.errors import ConfigError
-from textgrad_agents.ops.torch_op import AsyncTorchModule
+from textgrad_agents.ops.torch_op import AsyncTorchModule, torch_modes
+from textgrad_agents.variables import eval_mode
 
 
 class Counted:
@@ -93,3 +94,29 @@ def test_numbers_that_make_no_sense_are_refused() -> None:
     wrong = AsyncTorchModule(lambda x: x[:1], 2, 0.01)
     with pytest.raises(ConfigError, match="2 samples gave 1 outputs"):
         asyncio.run(together(wrong, 2))
+
+
+def test_modes_hold_for_the_batch_alone() -> None:
+    module = AsyncTorchModule(torch.nn.Linear(1, 1), 1, 0.0, autocast_dtype=torch.bfloat16)
+
+    async def run() -> Any:
+        with eval_mode():
+            return await module(input=torch.ones(1))
+
+    output = asyncio.run(run())
+    assert (output.dtype, output.requires_grad) == (torch.bfloat16, False)
+    assert torch.is_grad_enabled()
+
+
+def test_modes_of_plain_calls_do_not_meet() -> None:
+    async def call(grad: bool) -> None:
+        for _ in range(10):
+            with torch_modes(grad=grad):
+                assert torch.is_grad_enabled() == grad
+            await asyncio.sleep(0)
+            assert torch.is_grad_enabled()
+
+    async def run() -> None:
+        await asyncio.gather(*(call(number % 2 == 0) for number in range(10)))
+
+    asyncio.run(run())

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from textgrad_agents.errors import GraphError  # noqa: E402
 from textgrad_agents.ops import RewardLoss  # noqa: E402
-from textgrad_agents.ops.torch_op import TorchOp  # noqa: E402
+from textgrad_agents.ops.torch_op import TorchOp, TorchParamBackwardEstimator  # noqa: E402
 from textgrad_agents.variables import Variable, compute_grads, no_grad  # noqa: E402
 
 
@@ -100,3 +100,30 @@ def test_the_values_given_are_not_touched() -> None:
 def test_one_tensor_is_what_a_module_gives() -> None:
     with pytest.raises(GraphError, match="must give one tensor, got a tuple"):
         TorchOp(lambda x: (x, x), name="pair")(1.0)
+
+
+def test_arguments_have_the_names_of_the_modules_parameters() -> None:
+    class Scaled(torch.nn.Module):
+        def forward(self, x: Any, y: Any, *more: Any, scale: float = 1.0) -> Any:
+            return (x + y + sum(more)) * scale
+
+    result = TorchOp(Scaled())(leaf(2.0, "a"), leaf(3.0, "b"), leaf(4.0, "c"), scale=leaf(5.0, "d"))
+    compute_grads(result, 1.0)
+    assert (list(result.call.input_kwargs), result.call.input_args) == (["x", "y", "scale"], [4.0])
+    assert [variable.grad for _, variable in result.call.inputs] == [5.0, 5.0, 5.0, 9.0]
+
+
+def test_gradients_of_weights_can_be_kept_call_by_call() -> None:
+    net = torch.nn.Linear(1, 1)
+    op = TorchOp(net, name="net")
+    results = [op(leaf([factor], "x")) for factor in (2.0, 3.0)]
+    for result in results:
+        compute_grads(result, 1.0, backward_fns={"net": TorchParamBackwardEstimator(net).backward})
+    assert [result.call.get("grad_params")["weight"].item() for result in results] == [2.0, 3.0]
+    assert net.weight.grad is None
+
+
+def test_autocast_holds_for_the_call_alone() -> None:
+    op = TorchOp(torch.nn.Linear(2, 2), autocast_dtype=torch.bfloat16)
+    assert op([1.0, 2.0]).value.dtype == torch.bfloat16
+    assert not torch.is_autocast_enabled("cpu")

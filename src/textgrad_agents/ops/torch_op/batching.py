@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from textgrad_agents.errors import ConfigError
+from textgrad_agents.ops.torch_op.modes import torch_modes
+from textgrad_agents.variables.modes import is_recording
 
 Sample = dict[str, Any]
 
@@ -17,7 +19,7 @@ class AsyncTorchModule:
     """Collects concurrent calls into batches: ``await module(input=x)`` gives the output of this sample.
 
     A batch runs once it is full, or once its first sample has waited long enough. It runs on the event loop, which does
-    nothing else meanwhile. All calls must be made from one event loop.
+    nothing else meanwhile; in eval mode torch records nothing. All calls must be made from one event loop.
 
     Args:
         module: takes a batch by keyword and gives a batch.
@@ -26,6 +28,8 @@ class AsyncTorchModule:
         collate_fn: makes the batch of samples; stacks tensors along a new first axis if None.
         decollate_fn: makes the outputs of the batch's output, one per sample; takes it apart along its first axis if
             None.
+        autocast_dtype: what torch computes in where that is safe; as outside if None.
+        autocast_device_type: the kind of device that this goes for.
 
     Raises:
         ConfigError: a number is not positive.
@@ -38,6 +42,9 @@ class AsyncTorchModule:
         max_wait_interval: float,
         collate_fn: Callable[[Sequence[Sample]], Sample] | None = None,
         decollate_fn: Callable[[Any], Sequence[Any]] | None = None,
+        *,
+        autocast_dtype: torch.dtype | None = None,
+        autocast_device_type: str = "cpu",
     ) -> None:
         if batch_size < 1 or max_wait_interval < 0:
             raise ConfigError(
@@ -49,6 +56,7 @@ class AsyncTorchModule:
         self.max_wait_interval = max_wait_interval
         self._collate = stacked if collate_fn is None else collate_fn
         self._decollate = taken_apart if decollate_fn is None else decollate_fn
+        self._autocast = (autocast_dtype, autocast_device_type)
         self._work_buffer: list[tuple[Sample, asyncio.Future[Any]]] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -72,8 +80,11 @@ class AsyncTorchModule:
         self._work_buffer.clear()
         if not batch:
             return
+        dtype, device_type = self._autocast
+        grad = torch.is_grad_enabled() and is_recording()
         try:
-            outputs = self._decollate(self.module(**self._collate([sample for sample, _ in batch])))
+            with torch_modes(grad=grad, autocast_dtype=dtype, autocast_device_type=device_type):
+                outputs = self._decollate(self.module(**self._collate([sample for sample, _ in batch])))
             if len(outputs) != len(batch):
                 raise ConfigError(f"a batch of {len(batch)} samples gave {len(outputs)} outputs; check decollate_fn")
         except Exception as error:  # what a module raises can be anything, and it is each caller's

@@ -31,10 +31,10 @@ class OpCtx:
         self.data = RESULTS.setdefault(id(op), {})
 
     def get(self, call_id: CallID, key: str, default: Any = ...) -> Any:
-        result = self.data[call_id]
-        if key == "output":
+        result = self.data.get(call_id)
+        if result is not None and key == "output":
             return result
-        found = result.call.get(key, default)
+        found = default if result is None else result.call.get(key, default)
         if found is ...:
             raise KeyError(f"key={key!r} not found")
         return found

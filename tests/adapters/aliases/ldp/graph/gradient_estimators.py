@@ -6,6 +6,7 @@ from textgrad_agents.ops import (
     straight_through_estimator,
     zero_estimator,
 )
+from textgrad_agents.ops.torch_op import TorchParamBackwardEstimator
 
 __all__ = [
     "TorchParamBackwardEstimator",
@@ -16,7 +17,3 @@ __all__ = [
     "straight_through_estimator",
     "zero_estimator",
 ]
-
-
-class TorchParamBackwardEstimator:
-    """Has no counterpart: `TorchOp` adds gradients to the parameters' ``.grad``."""
