@@ -35,7 +35,7 @@ def won(episode: Episode) -> bool:
 
 
 def run(seed: int, pistons: int, iterations: int) -> dict[str, Any]:
-    given = {"environment": "pistonball", "base_model": "tiny", "num_pistons": pistons, "seed": seed}
+    given = {"base_model": "tiny", "num_pistons": pistons, "seed": seed}
     with tempfile.TemporaryDirectory() as folder:
         places = {"experiments_dir": folder, "policy_path": Path(folder) / "policy.json"}
         config = TrainingConfig(**with_defaults({**given, **places, "num_iterations": iterations}))

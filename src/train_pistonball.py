@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str]) -> tuple[dict[str, Any], argparse.Namespace]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     settings, flags = parse(sys.argv[1:] if arguments is None else arguments)
-    suited = settings if flags.config else with_defaults({"environment": "pistonball"} | settings)
+    suited = settings if flags.config else with_defaults(settings)
     return launch(suited, flags, command="python src/train_pistonball.py", notes=chosen(settings, suited))
 
 

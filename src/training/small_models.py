@@ -50,7 +50,7 @@ def with_defaults(settings: Settings) -> dict[str, Any]:
     Args:
         settings: as given, by flat name; `environment` and `base_model` decide.
     """
-    model, game = settings.get("base_model"), settings.get("environment")
+    model, game = settings.get("base_model"), settings.get("environment", "pistonball")
     if model is None or game not in ("math", "pistonball"):
         return dict(settings)
     suited, numeric = (_math if game == "math" else _pistonball)(settings, built_in=model in BUILT_IN_MODELS)
@@ -60,7 +60,7 @@ def with_defaults(settings: Settings) -> dict[str, Any]:
 
 def chosen(given: Settings, settings: Settings) -> list[str]:
     """What `with_defaults` made of `given`, in a line for people; none if it added nothing."""
-    added = {name: value for name, value in settings.items() if name not in (*given, "environment", "numeric")}
+    added = {name: value for name, value in settings.items() if name not in (*given, "numeric")}
     suited, own = settings.get("numeric", {}), _joined({}, given.get("numeric", {}))
     if isinstance(suited, Mapping):
         weights = {name: value for name, value in cast("Settings", suited).items() if name not in own}

@@ -20,7 +20,7 @@ from training.small_models import chosen, with_defaults
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 
 SCRIPT = Path(__file__).parents[2] / "src" / "train_pistonball.py"
-TINY = {"environment": "pistonball", "base_model": "tiny"}
+TINY: dict[str, Any] = {"base_model": "tiny"}
 SHORT = ["--num_pistons", "4", "--max_cycles", "10", "--num_iterations", "2", "--progress", "none"]
 
 
@@ -76,7 +76,7 @@ def test_what_was_given_stays() -> None:
     told, _, learner = line.partition(": ")[2].partition(", numeric ")
     names = {part.partition(" ")[0] for part in told.split(", ")}
     assert {"prompts", "decision_interval", "first_policy", "update"} <= names
-    assert not names & {"observation", "siblings", "exploration", "environment", "base_model"}
+    assert not names & {"observation", "siblings", "exploration", "base_model"}
     assert {"discount", "entropy"} <= json.loads(learner).keys()
     assert not json.loads(learner).keys() & {"lr", "rank"}
 
@@ -93,6 +93,7 @@ def test_episodes_are_compared_in_equal_groups(episodes: int, alike: int, batch:
     "given",
     [
         {"environment": "pistonball"},
+        {"base_model": "some/model"},
         {"environment": "pistonball", "base_model": "some/model", "update": "text"},
         {"environment": "lamps", "base_model": "tiny"},
     ],
