@@ -59,6 +59,7 @@ class LocalPolicy:
         self.model.add_adapter(ADAPTER, rank=numeric.rank, alpha=numeric.alpha, seed=config.seed)
         self._untrained = [parameter.detach().clone() for _, parameter in self.model.trainable(ADAPTER)]
         self._first = self.version()
+        self._places: dict[str, Path] = {}  # by hash, where weights were read from
         self.folder = config.experiments_dir / config.exp_name / "adapters"
         self.is_free = config.sampler == "local"
         self._sample = self._here() if self.is_free else self._served()
@@ -156,6 +157,7 @@ class LocalPolicy:
                 f"the adapter in {place} has the sha256 {loaded.sha256[:16]}, and the policy file names "
                 f"{reference.sha256[:16]}; restore the folder that belongs to the policy"
             )
+        self._places[loaded.sha256] = place
 
     def _here(self) -> Callable[[str | None], Engine]:
         """Engines of this process, by the name of their adapter."""
@@ -184,7 +186,10 @@ class LocalPolicy:
             adapter = None if name is None else self.model.adapter(name)
             return None if adapter is None or adapter.sha256 == self._first else adapter
 
-        return lambda name: ServedPolicy(server, lambda: present(name), self._write)
+        def folder_of(adapter: Adapter) -> Path:
+            return self._places.get(adapter.sha256) or self._write(adapter)
+
+        return lambda name: ServedPolicy(server, lambda: present(name), folder_of)
 
 
 def _place(reference: AdapterReference, folder: Path) -> Path:

@@ -142,7 +142,8 @@ def test_a_server_that_lost_the_weights_is_given_them_again(configure, server, t
 def test_prompt_and_weights_are_evaluated_at_the_server(configure, server, tmp_path, capsys):
     train(configure(num_iterations=1))
     asked = len(server.sampled_by())
-    assert launch.evaluate(configure(), 2, NO_LIMITS) == 0
+    assert launch.evaluate(configure(exp_name="other"), 2, NO_LIMITS) == 0
+    assert [path.name for path in (tmp_path / "experiments" / "other").iterdir() if path.name == "adapters"] == []
     assert f"sampled by {server.url}, adapter" in capsys.readouterr().out
     [(name, calls)] = samplers(server, asked + 2)
     assert name.startswith("evaluated-v1-")
