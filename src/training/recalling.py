@@ -24,7 +24,7 @@ _FILE = "recall.json"
 class RecallingLearner:
     """Adds groups of old siblings to what a learner learns from: half of them good ones, half bad ones.
 
-    A group is good if its mean return is above that of the iteration it is from.
+    A group is good if its mean return is above that of the iteration it is from, as far as that was played.
 
     Args:
         learner: who learns.
@@ -39,7 +39,7 @@ class RecallingLearner:
         self.name = learner.name
         self._learner = learner
         self._read = read
-        self._means: dict[int, float] = {}
+        self._returns: dict[int, list[float]] = {}
         self._buffer: RecallBuffer[Siblings] = RecallBuffer(
             positive_recall_batch_size=(groups + 1) // 2,
             negative_recall_batch_size=groups // 2,
@@ -50,7 +50,7 @@ class RecallingLearner:
     async def update(self, episodes: Sequence[Episode]) -> UpdateReport:
         """Learn from `episodes` and from some that came before."""
         sound = [episode for episode in episodes if episode.error is None]
-        self._learn_means(sound)
+        self._note_returns(sound)
         groups = _siblings(sound)
         self._buffer.add(groups)
         recalled = self._buffer.batch()[len(groups) :]
@@ -76,19 +76,19 @@ class RecallingLearner:
             groups = [
                 tuple(self._read(group["iteration"], number) for number in group["episodes"]) for group in stored["old"]
             ]
-            self._means = {}
-            for iteration in dict.fromkeys(group[0].iteration for group in groups):
-                self._learn_means([one for group in groups for one in group if one.iteration == iteration])
+            self._returns = {}
+            self._note_returns([one for group in groups for one in group])
             self._buffer.restore(groups, stored["chance"])
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"recall state {path} is damaged ({error!r}); restore it from a copy") from None
 
-    def _learn_means(self, episodes: Sequence[Episode]) -> None:
-        if episodes:
-            self._means[episodes[0].iteration] = _mean(episodes)
+    def _note_returns(self, episodes: Sequence[Episode]) -> None:
+        for episode in episodes:
+            self._returns.setdefault(episode.iteration, []).append(episode.total_reward)
 
     def _is_good(self, group: Siblings) -> bool:
-        return _mean(group) > self._means[group[0].iteration]
+        returns = self._returns[group[0].iteration]
+        return _mean(group) > sum(returns) / len(returns)
 
 
 def _siblings(episodes: Sequence[Episode]) -> list[Siblings]:

@@ -82,3 +82,20 @@ def test_a_damaged_state_is_said(tmp_path, text):
     (tmp_path / "recall.json").write_text(text)
     with pytest.raises(FileFormatError, match=r"recall\.json"):
         RecallingLearner(Remembering(), 1, episode).load(tmp_path)
+
+
+def test_mini_batches_of_an_iteration_are_compared_with_all_of_it(tmp_path):
+    def played(_, number):
+        return Episode(episode_id=number, iteration=0, seed=number // 2, total_reward=(1 + number // 2) / 2)
+
+    live, again = Remembering(), Remembering()
+    learner = RecallingLearner(live, 1, played)
+    for numbers in ((0, 1), (2, 3)):
+        asyncio.run(learner.update([played(0, number) for number in numbers]))
+    learner.save(tmp_path)
+    restored = RecallingLearner(again, 1, played)
+    restored.load(tmp_path)
+    for one in (learner, restored):
+        asyncio.run(one.update(iteration(1)))
+    assert live.batches[-1] == again.batches[-1]
+    assert live.batches[-1][6:] == [(0, 2), (0, 3)]
