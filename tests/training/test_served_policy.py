@@ -150,6 +150,21 @@ def test_prompt_and_weights_are_evaluated_at_the_server(configure, server, tmp_p
     assert 0 < calls <= 12
 
 
+def test_old_and_new_are_compared_at_the_server(configure, server, tmp_path):
+    config = configure(num_iterations=1)
+    local = LocalPolicy(config)
+    with MonteCarloTrainer(config, engines=Engines(local.engine, local.engine, local.engine, local)) as trainer:
+        trainer.train_full()
+        asked = len(server.sampled_by())
+        cells = trainer.compare(2)
+    [name] = {name for name, _ in samplers(server, asked)} - {server.model}
+    assert name.startswith("compared_new-v1-")
+    assert [(cell.prompt, cell.weights) for cell in cells] == [
+        *(("old", "old"), ("old", "new")),
+        *(("new", "old"), ("new", "new")),
+    ]
+
+
 def test_a_server_that_loads_no_adapters(configure, server):
     server.allow_updates = False
     with pytest.raises(ConfigError, match="loads no adapters while it runs; start the server with --enable-lora"):
