@@ -15,6 +15,7 @@ import os
 import random
 import sys
 import unittest.mock
+from abc import ABC
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -93,7 +94,7 @@ class ModelResponse(BaseModel):
     choices: list[Choices]
 
 
-class EmbeddingModel:
+class EmbeddingModel(ABC):  # noqa: B024 (for its hook)
     """Embeddings by name."""
 
     @staticmethod
@@ -101,6 +102,10 @@ class EmbeddingModel:
         from textgrad_agents.memory import HashingEmbedding
 
         return HashingEmbedding()
+
+    @classmethod
+    def __subclasshook__(cls, kind: type) -> bool:
+        return hasattr(kind, "embed_documents")
 
 
 RUNNER = pytest.StashKey[asyncio.Runner]()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
@@ -56,6 +56,24 @@ class MemoryModel(ABC):
         vector = await self._embedded(query)
         async with self._lock:
             return [self.memories[key] for key in await self._search_index(vector, matches)]
+
+    def model_dump(self) -> dict[str, Any]:
+        """The memories in the order in which they came, and the embedding's name; JSON-like. The index is not in it."""
+        memories = [self.memories[key].model_dump(mode="json") for key in sorted(self.memories)]
+        return {"embedding": self.embedding_model.name, "memories": memories}
+
+    async def model_load(self, data: Mapping[str, Any]) -> None:
+        """Add the memories of a `model_dump`, embedded anew.
+
+        Raises:
+            ConfigError: it is no such dump.
+        """
+        try:
+            memories = [Memory.model_validate(one) for one in data["memories"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"this is no dump of a memory ({error}); pass what model_dump() gave") from None
+        for one in memories:
+            await self.add_memory(one)
 
     @asynccontextmanager
     async def safe_access_index(self) -> AsyncGenerator[Any]:

@@ -11,7 +11,7 @@ from textgrad_agents.variables.graph import (
 )
 from textgrad_agents.variables.images import fetch_image
 from textgrad_agents.variables.modes import eval_mode, is_recording, no_grad, train_mode
-from textgrad_agents.variables.runs import compute_graph, get_call_id, get_run_id, running_call
+from textgrad_agents.variables.runs import compute_graph, get_call_id, get_run_id, op_call, running_call
 from textgrad_agents.variables.serialize import graph_from_json, graph_to_json, load_graph, save_graph
 from textgrad_agents.variables.show import show
 from textgrad_agents.variables.variable import Variable
@@ -36,6 +36,7 @@ __all__ = [
     "is_recording",
     "load_graph",
     "no_grad",
+    "op_call",
     "running_call",
     "save_graph",
     "show",

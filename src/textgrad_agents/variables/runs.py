@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
@@ -37,18 +38,20 @@ current_call: ContextVar[OpCall | None] = ContextVar("textgrad_agents_call", def
 """The op call whose forward is running."""
 
 
-class compute_graph:
-    """Opens a run: ``[async] with compute_graph():`` or ``@compute_graph()``. Inside an open run it changes nothing."""
+_open_calls: ContextVar[tuple[CallID, ...]] = ContextVar("textgrad_agents_open_calls", default=())
+"""What `op_call` opened in this context, once for each time it was entered."""
 
-    def __enter__(self) -> Self:
-        runs = _runs.get()
-        _runs.set((*runs, runs[-1] if runs else _Run()))
-        return self
 
+class _Scope(ABC):
+    """Something to be inside of: ``[async] with scope:``, or a decorator of sync or async functions."""
+
+    @abstractmethod
+    def __enter__(self) -> Self: ...
+
+    @abstractmethod
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _runs.set(_runs.get()[:-1])
+    ) -> None: ...
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -59,7 +62,7 @@ class compute_graph:
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: F) -> F:
-        """`function` (sync or async) in a run of its own, unless it is called inside one."""
+        """`function` (sync or async) inside of it."""
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -77,6 +80,47 @@ class compute_graph:
         return cast("F", run)
 
 
+class compute_graph(_Scope):
+    """Opens a run: ``[async] with compute_graph():`` or ``@compute_graph()``. Inside an open run it changes nothing."""
+
+    def __enter__(self) -> Self:
+        runs = _runs.get()
+        _runs.set((*runs, runs[-1] if runs else _Run()))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _runs.set(_runs.get()[:-1])
+
+
+class op_call(_Scope):
+    """Gives code that is no op an identity of its own within the run, which `get_call_id` then tells.
+
+    Inside the forward of an op, or another `op_call`, it changes nothing.
+
+    Raises:
+        GraphError: when it is entered and no run is open.
+    """
+
+    def __enter__(self) -> Self:
+        run, calls, call = _run(), _open_calls.get(), current_call.get()
+        _open_calls.set((*calls, calls[-1] if calls else run.next_call() if call is None else call.call_id))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _open_calls.set(_open_calls.get()[:-1])
+
+
+def _run() -> _Run:
+    runs = _runs.get()
+    if not runs:
+        raise GraphError("not inside compute graph context: no run is open; open one by `with compute_graph():`")
+    return runs[-1]
+
+
 def new_call_id() -> CallID:
     """Identity of the next op call; run 0 is "no run open"."""
     runs = _runs.get()
@@ -89,10 +133,7 @@ def get_run_id() -> int:
     Raises:
         GraphError: no run is open.
     """
-    runs = _runs.get()
-    if not runs:
-        raise GraphError("no run is open; call this inside `async with compute_graph():`")
-    return runs[-1].run_id
+    return _run().run_id
 
 
 def running_call() -> OpCall:
@@ -108,12 +149,13 @@ def running_call() -> OpCall:
 
 
 def get_call_id() -> CallID:
-    """Identity of the op call whose forward is running.
+    """Identity of the op call whose forward is running, or of the `op_call` that is open.
 
     Raises:
         GraphError: no forward is running here.
     """
-    return running_call().call_id
+    opened = _open_calls.get()
+    return opened[-1] if opened and current_call.get() is None else running_call().call_id
 
 
 def check_run(call_id: CallID, inputs: tuple[Input, ...], op: str) -> None:

@@ -12,6 +12,8 @@ from envs.execution import describe_exception
 
 T = TypeVar("T")
 Part = Literal["agent", "environment"]
+_MOST = 4000
+"""Characters of what a server said that are told; tracebacks tell most at their end."""
 
 
 class CaughtError(Exception):
@@ -29,8 +31,42 @@ class CaughtError(Exception):
 
     @property
     def text(self) -> str:
-        """The error on one line, with its notes."""
-        return "; ".join([describe_exception(self.original), *getattr(self.original, "__notes__", ())])
+        """The error on one line, with its notes and what a server said of it."""
+        said = [" ".join(line.split()) for line in _server_said(self.original)]
+        return "; ".join([describe_exception(self.original), *getattr(self.original, "__notes__", ()), *said])
+
+
+def format_error_details(error: BaseException) -> str:
+    """An error's message, and below it what the server said whose response the error carries.
+
+    Errors of HTTP clients have it as ``response``: its status, and the ``detail`` of its JSON or else its text.
+    """
+    return "\n".join([str(error), *_server_said(error)])
+
+
+def _server_said(error: BaseException) -> list[str]:
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if response is None or status is None:
+        return []
+    try:
+        label, said = "Server Traceback:\n", str(response.json()["detail"])
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ):  # no JSON, no detail, or nothing was read
+        label, said = "Response body: ", _text_of(response)
+    return [f"Status code: {status}", label + (said if len(said) <= _MOST else f"…{said[-_MOST:]}")]
+
+
+def _text_of(response: Any) -> str:
+    try:
+        return str(response.text)
+    except (AttributeError, RuntimeError):  # a stream that nobody read has none
+        return "not read"
 
 
 class Clock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -105,3 +106,21 @@ def test_query_and_input_stand_for_each_other() -> None:
 def test_an_embedding_has_dimensions() -> None:
     with pytest.raises(ConfigError, match="at least 1 dimension, not 0"):
         HashingEmbedding(0)
+
+
+def test_a_memory_is_written_and_read_again() -> None:
+    async def run() -> None:
+        model, other = UIndexMemoryModel(), UIndexMemoryModel()
+        for number, word in enumerate(("apples", "pears", "plums")):
+            await model.add_memory(Memory(query=f"peel {word}", output=word, value=number, metadata={"done": True}))
+        data = json.loads(json.dumps(model.model_dump()))
+        assert data["embedding"] == "hashing"
+        await other.model_load(data)
+        assert other.memories == model.memories
+        assert (await other.get_memory("pears", matches=1))[0].output == "pears"
+        for damaged in ({}, {"memories": [{"query": "x"}]}, {"memories": None}):
+            with pytest.raises(ConfigError, match="no dump of a memory"):
+                await other.model_load(damaged)
+        assert len(other) == 3
+
+    asyncio.run(run())

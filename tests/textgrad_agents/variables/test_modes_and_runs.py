@@ -18,6 +18,7 @@ from textgrad_agents.variables import (
     get_run_id,
     is_recording,
     no_grad,
+    op_call,
     running_call,
     train_mode,
 )
@@ -160,3 +161,33 @@ def test_a_forward_knows_its_call() -> None:
     assert result.call.get("note") == "hi"
     assert result.call.get("other", 3) == 3
     assert repr(result.call).startswith("OpCall(outer, ")
+
+
+def test_code_that_is_no_op_has_an_identity_inside_op_call() -> None:
+    @op_call()
+    async def identified() -> tuple[int, int]:
+        await asyncio.sleep(0)
+        with op_call():
+            return get_call_id()
+
+    async def run() -> list[tuple[int, int]]:
+        async with compute_graph():
+            return await asyncio.gather(*(identified() for _ in range(10)))
+
+    assert len(set(asyncio.run(run()))) == 10
+    with pytest.raises(GraphError, match="not inside compute graph context"):
+        asyncio.run(identified())
+    with pytest.raises(GraphError, match="no op is running here"):
+        get_call_id()
+
+
+def test_inside_an_op_the_identity_is_that_of_its_call() -> None:
+    def told(x: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        with op_call():
+            return get_call_id(), running_call().call_id
+
+    with compute_graph(), op_call():
+        outer = get_call_id()
+        first, second = FxnOp(told)(1).value
+        assert get_call_id() == outer
+    assert first == second != outer

@@ -9,6 +9,7 @@ from textgrad_agents.variables import (
     eval_mode,
     get_call_id,
     get_run_id,
+    op_call,
     train_mode,
 )
 from textgrad_agents.variables import Variable as OpResult
@@ -34,6 +35,7 @@ __all__ = [
     "get_call_id",
     "get_run_id",
     "get_training_mode",
+    "op_call",
     "set_training_mode",
     "train_mode",
 ]
