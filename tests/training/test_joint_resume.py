@@ -106,7 +106,7 @@ def test_killed_with_all_that_learners_may_remember(starter, settings, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(600)
 def test_killed_between_many_writes(starter, whole, tmp_path):
-    moments = random.Random(4).sample(range(1, whole[1]["writes"] - 20), 60)
-    assert kill_between_writes(starter, whole, tmp_path, moments) >= 50
+    moments = random.Random(4).sample(range(1, whole[1]["writes"] - 20), 15)
+    assert kill_between_writes(starter, whole, tmp_path, moments) >= 12
