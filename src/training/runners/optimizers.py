@@ -10,12 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from textgrad_agents.agents import Agent, MemoryAgent
 from textgrad_agents.errors import ConfigError
-from textgrad_agents.interfaces import Engine
 from textgrad_agents.memory import Memory
 from textgrad_agents.ops.base import Op
 from textgrad_agents.ops.memory import MemoryOp, memory_of
 from textgrad_agents.ops.parameters import PromptOp
-from textgrad_agents.optim.ape import APE
 from textgrad_agents.optim.base import Optimizer
 from textgrad_agents.optim.descent import TextualGradientDescent
 from textgrad_agents.optim.proposals import Proposal, StepReport
@@ -25,6 +23,7 @@ from textgrad_agents.transitions.transition import calls_of
 from textgrad_agents.validation import nearest
 from textgrad_agents.variables.call import OpCall
 from textgrad_agents.variables.variable import Variable
+from training.runners.ape import APEOpt
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,47 +145,6 @@ class PositiveMemoryOpt(MemoryOpt):
 
     def _wanted(self, value: float) -> bool:
         return value > 0
-
-
-class APEOpt(APE):
-    """`APE` for the prompt of a `PromptOp`.
-
-    Args:
-        prompt_op: its prompt is rewritten.
-        good_reward_threshold: an output that earned at least this much is good.
-        max_examples: most good, and most bad, examples in a request.
-        reward_discount: of later rewards in what an output earned.
-        engine: who writes; the session's optimizer engine if None.
-    """
-
-    def __init__(
-        self,
-        prompt_op: PromptOp,
-        *,
-        good_reward_threshold: float = 1.0,
-        max_examples: int = 50,
-        reward_discount: float = 1.0,
-        engine: Engine | None = None,
-    ) -> None:
-        super().__init__(
-            prompt_op.prompt,
-            good_reward=good_reward_threshold,
-            engine=engine,
-            max_examples=max_examples,
-            discount=reward_discount,
-        )
-
-    @classmethod
-    def from_agent(cls, agent: Agent[Any], **settings: Any) -> Self:
-        """For the first prompt of an agent.
-
-        Raises:
-            ConfigError: the agent has no prompt.
-        """
-        for _, op in agent.named_ops():
-            if isinstance(op, PromptOp) and op.prompt.requires_grad:
-                return cls(op, **settings)
-        raise ConfigError(f"{type(agent).__name__} has no PromptOp; {cls.__name__} rewrites the prompt of one")
 
 
 class TextualOpt(TextualGradientDescent):

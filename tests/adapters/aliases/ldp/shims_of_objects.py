@@ -5,11 +5,13 @@ Contexts are kept here by op and call, strongly, because the tests look for them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import networkx
 
+from textgrad_agents.errors import GradientStructureError
 from textgrad_agents.ops.base import Op
 from textgrad_agents.transitions import TransitionTree
 from textgrad_agents.variables import BackwardContext, CallID, OpCall, Variable, running_call
@@ -19,6 +21,7 @@ NAMES: dict[int, str] = {}
 
 _apply = Op.apply
 _get = BackwardContext.get
+_compute_grads = Variable.compute_grads
 
 
 class OpCtx:
@@ -73,6 +76,18 @@ def get(self: BackwardContext, *args: Any, **kwargs: Any) -> Any:
     return _get(self, *args, **kwargs)
 
 
+def compute_grads(self: Variable[Any], *args: Any, **kwargs: Any) -> Any:
+    """With LDP's words for another number of positional gradients than of arguments."""
+    try:
+        return _compute_grads(self, *args, **kwargs)
+    except GradientStructureError as error:
+        counts = re.search(r"(\d+) positional gradients for (\d+)", str(error))
+        if counts is None:
+            raise
+        compared = "shorter" if int(counts[1]) < int(counts[2]) else "longer"
+        raise ValueError(f"argument 2 is {compared} than argument 1") from error
+
+
 def inputs(self: Variable[Any]) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of the call, with Variables where there were some."""
     call: OpCall = self.call
@@ -111,5 +126,6 @@ Variable.op_class = property(lambda self: type(self.call.op))
 Variable.op_name = property(lambda self: self.call.op.name)
 Variable.ctx = property(lambda self: self.call.op.ctx)
 Variable.logprob = property(lambda self: None if self.call is None else self.call.get("logprob"))
+Variable.compute_grads = compute_grads
 Variable.inputs = property(inputs)
 TransitionTree.tree = property(tree)

@@ -5,7 +5,7 @@ from training.runners import APEOpt
 
 
 class APEScoreFn(StrEnum):
-    """How outputs are judged; ours are judged by what they earned."""
+    """What an output is worth."""
 
     REWARD = "reward"
     GRADIENT = "gradient"
