@@ -10,15 +10,15 @@ from textgrad_agents.errors import TextgradAgentsError
 from training.command_line import exit_code, fail
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "doctor": ("training.doctor_command", "say what this machine has for training"),
-    "envs": ("training.envs_command", "list the environments that are registered"),
-    "models": ("training.models_command", "list the known models, or make a built-in one"),
-    "optimize": ("training.optimize_command", "improve a prompt file with examples from a JSONL file"),
-    "policies": ("training.policies_command", "show, compare or reset the policies in a policy file"),
-    "rebuild": ("training.rebuild_command", "make the files of a run anew from its journal"),
-    "run": ("training.run_command", "let an agent try a task in an environment, and watch it"),
-    "serve": ("training.serve_command", "offer an engine as an OpenAI-compatible server on this machine"),
-    "tools": ("training.tools_command", "show an environment's tools on a page where a person can call them"),
+    "doctor": ("training.commands.doctor", "say what this machine has for training"),
+    "envs": ("training.commands.envs", "list the environments that are registered"),
+    "models": ("training.commands.models", "list the known models, or make a built-in one"),
+    "optimize": ("training.commands.optimize", "improve a prompt file with examples from a JSONL file"),
+    "policies": ("training.commands.policies", "show, compare or reset the policies in a policy file"),
+    "rebuild": ("training.commands.rebuild", "make the files of a run anew from its journal"),
+    "run": ("training.commands.run", "let an agent try a task in an environment, and watch it"),
+    "serve": ("training.commands.serve", "offer an engine as an OpenAI-compatible server on this machine"),
+    "tools": ("training.commands.tools", "show an environment's tools on a page where a person can call them"),
 }
 """Name: module with ``main(arguments) -> exit code``, and what the command is for."""
 

@@ -79,7 +79,7 @@ def launch(
     """
     try:
         if flags.list_models:
-            from training.models_command import print_models
+            from training.commands.models import print_models
 
             print_models()
             return 0

@@ -15,8 +15,9 @@ from textgrad_agents.errors import ConfigError, FileFormatError, TextgradAgentsE
 from textgrad_agents.messages import user
 from textgrad_agents.policy import read_policy_file
 from textgrad_agents.session import Session
-from training import MonteCarloTrainer, TrainingConfig, doctor_command, launch, policies_command, rebuild_command
+from training import MonteCarloTrainer, TrainingConfig, launch
 from training.command_line import Parser
+from training.commands import doctor, policies, rebuild
 from training.dry_run import print_estimates
 from training.engines import NO_LIMITS, Engines
 from training.local_policy import LocalPolicy
@@ -278,7 +279,7 @@ def test_a_run_is_rebuilt_from_its_journal_and_its_model(configure, tmp_path, up
     for path in before:
         if path.name != "journal.sqlite":
             path.unlink()
-    rebuild_command.rebuild(tmp_path / "experiments" / "run")
+    rebuild.rebuild(tmp_path / "experiments" / "run")
     others = {
         "events.jsonl",
         "journal.sqlite",
@@ -297,7 +298,7 @@ def test_a_run_is_not_rebuilt_with_another_model(configure, tmp_path):
     write_lamp_model(tmp_path / "model", seed=1)
     before = (tmp_path / "policy.json").read_bytes()
     with pytest.raises(ConfigError, match="begun with a base model of the hash"):
-        rebuild_command.rebuild(tmp_path / "experiments" / "run")
+        rebuild.rebuild(tmp_path / "experiments" / "run")
     assert (tmp_path / "policy.json").read_bytes() == before
 
 
@@ -305,22 +306,22 @@ def test_versions_with_weights_are_shown_compared_and_published(configure, tmp_p
     train(configure(update="weights"))
     path = ["--policy_path", str(tmp_path / "policy.json")]
     _, (first, _), (second, folder) = adapters(tmp_path / "policy.json")
-    policies_command.main(["show", *path])
+    policies.main(["show", *path])
     said = capsys.readouterr().out
     assert f"weights of keeper_0, keeper_1: experiments/run/adapters/{second[:16]}\n" in said
     assert f"sha256 {second}" in said
-    policies_command.main(["diff", *path, "1", "2"])
+    policies.main(["diff", *path, "1", "2"])
     assert capsys.readouterr().out == f"weights: {first[:16]} in 1, {second[:16]} in 2\n"
-    policies_command.main(["diff", *path, "0", "1"])
+    policies.main(["diff", *path, "0", "1"])
     assert capsys.readouterr().out == f"weights: none in 0, {first[:16]} in 1\n"
     to = tmp_path / "elsewhere" / "published.json"
-    policies_command.main(["publish", *path, str(to), "--description", "lamps"])
+    policies.main(["publish", *path, str(to), "--description", "lamps"])
     assert adapters(to) == [(second, to.parent / "adapters" / second[:16])]
     shutil.rmtree(folder)
-    policies_command.main(["show", *path])
+    policies.main(["show", *path])
     assert f"{second[:16]} (MISSING)" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="is missing; restore the folder, or publish another version"):
-        policies_command.main(["publish", *path, str(tmp_path / "two.json"), "--description", "lamps"])
+        policies.main(["publish", *path, str(tmp_path / "two.json"), "--description", "lamps"])
     assert not (tmp_path / "two.json").exists()
     capsys.readouterr()
     assert launch.evaluate(configure(policy_path=to), 1, NO_LIMITS) == 0
@@ -331,20 +332,20 @@ def test_doctor_looks_for_the_weights_of_a_policy_file(configure, tmp_path, caps
     train(configure(update="weights"))
     monkeypatch.chdir(tmp_path)
 
-    def doctor():
-        code = doctor_command.main(["--policy_path", "policy.json"])
+    def report():
+        code = doctor.main(["--policy_path", "policy.json"])
         return code, " ".join(capsys.readouterr().out.replace("│", " ").split())
 
-    code, said = doctor()
+    code, said = report()
     assert code == 0
     assert "policies policy.json: 3 versions, iteration_2 is current" in said
     assert "weights 2 adapters of base_model" in said
     shutil.rmtree(adapters(tmp_path / "policy.json")[1][1])
-    code, said = doctor()
+    code, said = report()
     assert code == 1
     assert "weights PROBLEM: 1 of 2 adapters are missing: experiments/run/adapters/" in said
     (tmp_path / "policy.json").write_text("{")
-    code, said = doctor()
+    code, said = report()
     assert code == 1
     assert "policies PROBLEM: policy file policy.json is not valid JSON" in said
 
@@ -352,7 +353,7 @@ def test_doctor_looks_for_the_weights_of_a_policy_file(configure, tmp_path, caps
 def test_a_run_starts_from_what_was_published(configure, tmp_path):
     train(configure(num_iterations=1))
     to = tmp_path / "published.json"
-    policies_command.main(["publish", "--policy_path", str(tmp_path / "policy.json"), str(to), "--description", "x"])
+    policies.main(["publish", "--policy_path", str(tmp_path / "policy.json"), str(to), "--description", "x"])
     [(published, _)] = adapters(to)
     shutil.rmtree(tmp_path / "experiments")
     train(configure(policy_path=to, num_iterations=1))

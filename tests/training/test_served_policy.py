@@ -12,7 +12,8 @@ from local_models import LAMP_WORDS, write_lamp_model
 
 from textgrad_agents.errors import ConfigError, EngineError
 from textgrad_agents.policy import read_policy_file
-from training import MonteCarloTrainer, TrainingConfig, launch, rebuild_command
+from training import MonteCarloTrainer, TrainingConfig, launch
+from training.commands import rebuild
 from training.engines import NO_LIMITS, Engines
 from training.local_policy import LocalPolicy
 
@@ -117,7 +118,7 @@ def test_what_was_sampled_is_in_the_journal(configure, server, tmp_path):
     assert samplers(server, asked + 2) == [(names(tmp_path / "policy.json")[1], 12)]
     before = (tmp_path / "policy.json").read_bytes()
     asked = len(server.requests)
-    rebuild_command.rebuild(tmp_path / "experiments" / "run")
+    rebuild.rebuild(tmp_path / "experiments" / "run")
     assert (tmp_path / "policy.json").read_bytes() == before
     assert len(server.requests) == asked
 

@@ -32,7 +32,8 @@ from textgrad_agents.engines.serve import serving
 from textgrad_agents.errors import ConfigError, EngineError, TextgradAgentsError
 from textgrad_agents.interfaces import DEFAULT_OPTIONS, GenerateOptions
 from textgrad_agents.messages import Completion, Message, user
-from training import MonteCarloTrainer, TrainingConfig, doctor_command, models_command
+from training import MonteCarloTrainer, TrainingConfig
+from training.commands import doctor, models
 from training.dry_run import print_estimates
 
 CANARY = "sk-canary/0123456789+abc"
@@ -223,9 +224,9 @@ def test_what_the_commands_say(
     where = {"api_key": CANARY} if place == "file" else {"api_key_env_var": "MY_SERVER_KEY"}
     with serving(Indiscreet()) as url:
         Path("model.json").write_text(json.dumps({"name": "m", "model_string": "m", "base_url": url} | where))
-        assert doctor_command.main(["--model", "model.json"]) == 0
-        assert doctor_command.main(["--model", "gpt-6-luna"]) == 0
-        models_command.main([])
+        assert doctor.main(["--model", "model.json"]) == 0
+        assert doctor.main(["--model", "gpt-6-luna"]) == 0
+        models.main([])
         config = TrainingConfig(llm_config="model.json", num_pistons=3, max_cycles=10)
         assert print_estimates(config, overwrite=False) == 0
     Path("model.json").unlink()

@@ -18,9 +18,9 @@ from textgrad_agents.messages.spans import spans_of
 from textgrad_agents.seeds import text_hash
 from textgrad_agents.trajectory import Episode
 from training import EpisodeLoader, MonteCarloTrainer, TrainingConfig
+from training.commands.rebuild import rebuild
 from training.engines import Engines
 from training.numeric import TokenStore, advantages, credit_weights, rows_of
-from training.rebuild_command import rebuild
 
 
 class Letters:

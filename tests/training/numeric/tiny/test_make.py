@@ -10,7 +10,7 @@ transformers = pytest.importorskip("transformers")
 
 from envs.math_tasks.short_problems import read_marked_answer, short_problems  # noqa: E402
 from textgrad_agents.errors import ConfigError  # noqa: E402
-from training import models_command  # noqa: E402
+from training.commands import models  # noqa: E402
 from training.numeric.tiny import START, WORDS, Recipe, tiny_model  # noqa: E402
 from training.numeric.tiny.data import draw_example  # noqa: E402
 from training.numeric.tiny.make import make_model  # noqa: E402
@@ -73,11 +73,11 @@ def test_a_model_is_read_back_and_has_learnt(tmp_path):
 
 def test_the_command_makes_a_model_and_says_where_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("training.numeric.tiny.recipe.RECIPES", {"tiny": SHORT})
-    assert models_command.main(["make", "tiny", "--cache", str(tmp_path)]) == 0
+    assert models.main(["make", "tiny", "--cache", str(tmp_path)]) == 0
     said = "".join(capsys.readouterr().out.split())
     assert f"tinyisin{tmp_path}/tiny-{SHORT.key}" in said
     with pytest.raises(ConfigError, match="built-in models are"):
-        models_command.main(["make", "large"])
+        models.main(["make", "large"])
 
 
 def test_without_torch_the_way_to_get_it_is_said(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ import pytest
 
 from envs import DummyEnv, Environment
 from training.cli import main
-from training.tools_command import maker
+from training.commands.tools import maker
 
 COMMAND = (sys.executable, "-c", "import sys; from training.cli import main; sys.exit(main())", "tools")
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from textgrad_agents.errors import ConfigError
-from training import doctor_command
+from training.commands import doctor
 
 
 @pytest.fixture(autouse=True)
@@ -18,8 +18,8 @@ def no_keys(monkeypatch):
             monkeypatch.delenv(name)
 
 
-def doctor(capsys, *arguments):
-    code = doctor_command.main(arguments)
+def report(capsys, *arguments):
+    code = doctor.main(arguments)
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     return code, text
 
@@ -47,9 +47,9 @@ def server():
 
 def test_it_names_versions_keys_and_the_disk(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("OPENAI_API_KEY", "canary-0123456789")
-    monkeypatch.setattr(doctor_command, "PACKAGES", ("pydantic", "no-such-package"))
+    monkeypatch.setattr(doctor, "PACKAGES", ("pydantic", "no-such-package"))
     monkeypatch.chdir(tmp_path)
-    code, text = doctor(capsys)
+    code, text = report(capsys)
     assert code == 0
     assert "OPENAI_API_KEY set" in text
     assert "DEEPSEEK_API_KEY not set" in text
@@ -63,8 +63,8 @@ def test_a_folder_that_cannot_be_written_is_a_problem(capsys, monkeypatch, tmp_p
     def refuse(**_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(doctor_command.tempfile, "TemporaryFile", refuse)
-    code, text = doctor(capsys, "--experiments_dir", str(tmp_path / "new"))
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
+    code, text = report(capsys, "--experiments_dir", str(tmp_path / "new"))
     assert code == 1
     assert "PROBLEM: " in text
     assert "cannot be written: Permission denied" in text
@@ -72,14 +72,14 @@ def test_a_folder_that_cannot_be_written_is_a_problem(capsys, monkeypatch, tmp_p
 
 @pytest.mark.parametrize(("network", "said"), [(True, "rollback journal"), (False, "write-ahead log")])
 def test_it_says_how_the_journal_is_kept(capsys, monkeypatch, network, said):
-    monkeypatch.setattr(doctor_command, "is_on_network", lambda path: network)
-    assert said in doctor(capsys)[1]
+    monkeypatch.setattr(doctor, "is_on_network", lambda path: network)
+    assert said in report(capsys)[1]
 
 
 def test_a_server_on_this_machine_is_tried_without_its_key_and_not_followed_elsewhere(capsys, monkeypatch, server):
     url, asked = server
     monkeypatch.setenv("MY_KEY", "canary-0123456789")
-    code, text = doctor(capsys, "--model", "x", "--base_url", url, "--api_key_env", "MY_KEY")
+    code, text = report(capsys, "--model", "x", "--base_url", url, "--api_key_env", "MY_KEY")
     assert code == 0
     assert "server answers (302 without a key)" in text
     [(path, headers)] = asked
@@ -91,7 +91,7 @@ def test_a_server_that_is_not_there_is_a_problem(capsys):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    code, text = doctor(capsys, "--model", "x", "--base_url", url)
+    code, text = report(capsys, "--model", "x", "--base_url", url)
     assert code == 1
     assert "PROBLEM: does not answer: " in text
 
@@ -100,21 +100,21 @@ def test_other_servers_are_tried_only_if_asked(capsys, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("asked")
 
-    monkeypatch.setattr(doctor_command.urllib.request, "build_opener", refuse)
-    code, text = doctor(capsys, "--model", "gpt-4o-mini")
+    monkeypatch.setattr(doctor.urllib.request, "build_opener", refuse)
+    code, text = report(capsys, "--model", "gpt-4o-mini")
     assert code == 1
     assert "OPENAI_API_KEY, which is not set" in text
     assert "not tried; --reach does" in text
     with pytest.raises(AssertionError, match="asked"):
-        doctor_command.main(["--model", "gpt-4o-mini", "--reach"])
+        doctor.main(["--model", "gpt-4o-mini", "--reach"])
 
 
 def test_the_built_in_engine_needs_nothing(capsys):
-    code, text = doctor(capsys, "--model", "rulebook")
+    code, text = report(capsys, "--model", "rulebook")
     assert code == 0
     assert "no key, no network" in text
 
 
 def test_flags_about_a_model_need_its_name():
     with pytest.raises(ConfigError, match="name it with --model"):
-        doctor_command.main(["--reach"])
+        doctor.main(["--reach"])

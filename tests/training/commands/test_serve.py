@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from textgrad_agents.errors import ConfigError, FileFormatError
-from training import serve_command
+from training.commands import serve
 
-START = "import sys; from training.serve_command import main; sys.exit(main(sys.argv[1:]))"
+START = "import sys; from training.commands.serve import main; sys.exit(main(sys.argv[1:]))"
 
 
 def ask(url: str, text: str) -> str:
@@ -54,10 +54,10 @@ def test_what_cannot_be_served_is_said(tmp_path: Path, arguments: list[str], err
     (tmp_path / "numbers.json").write_text("[1, 2]")
     (tmp_path / "text.json").write_text('"hello"')
     with pytest.raises(error, match=said):
-        serve_command.main([part.replace("{folder}", str(tmp_path)) for part in arguments])
+        serve.main([part.replace("{folder}", str(tmp_path)) for part in arguments])
 
 
 def test_flags_that_are_none(capsys: Any) -> None:
     with pytest.raises(SystemExit, match="2"):
-        serve_command.main(["rulebook", "--prot", "1"])
+        serve.main(["rulebook", "--prot", "1"])
     assert "unrecognized arguments" in capsys.readouterr().err

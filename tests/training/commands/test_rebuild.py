@@ -8,7 +8,8 @@ import pytest
 from textgrad_agents.engines import RulebookEngine
 from textgrad_agents.errors import ConfigError, EngineAccessError, FileFormatError
 from textgrad_agents.journal import Journal
-from training import MonteCarloTrainer, TrainingConfig, rebuild_command
+from training import MonteCarloTrainer, TrainingConfig
+from training.commands import rebuild
 from training.engines import Engines
 
 
@@ -69,7 +70,7 @@ def test_everything_comes_back_byte_by_byte(tmp_path, paid):
     lose(tmp_path)
     assert "policies/policy.json" in before
     assert files(tmp_path) == {}
-    rebuild_command.rebuild(tmp_path / "experiments" / "mine")
+    rebuild.rebuild(tmp_path / "experiments" / "mine")
     assert files(tmp_path) == before
 
 
@@ -78,7 +79,7 @@ def test_a_rule_team_comes_back_too(tmp_path):
     run(tmp_path, **settings)
     before = files(tmp_path)
     lose(tmp_path, policies=False)
-    rebuild_command.rebuild(tmp_path / "experiments" / "mine")
+    rebuild.rebuild(tmp_path / "experiments" / "mine")
     assert files(tmp_path) == before
 
 
@@ -87,7 +88,7 @@ def test_the_folder_may_have_moved(tmp_path):
     before = (tmp_path / "experiments" / "mine" / "policy.json").read_bytes()
     lose(tmp_path, policies=False)
     (tmp_path / "experiments" / "mine").rename(tmp_path / "kept")
-    rebuild_command.rebuild(tmp_path / "kept")
+    rebuild.rebuild(tmp_path / "kept")
     assert (tmp_path / "kept" / "policy.json").read_bytes() == before
 
 
@@ -95,10 +96,10 @@ def test_the_command_says_what_it_made_and_keeps_a_policy_file_that_says_otherwi
     run(tmp_path)
     path = tmp_path / "policies" / "policy.json"
     made = path.read_bytes()
-    assert rebuild_command.main(["mine", "--experiments_dir", str(tmp_path / "experiments")]) == 0
+    assert rebuild.main(["mine", "--experiments_dir", str(tmp_path / "experiments")]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'experiments' / 'mine'}: 2 iterations with 6 episodes made anew\n"
     path.write_text("{")
-    rebuild_command.main(["mine", "--experiments_dir", str(tmp_path / "experiments")])
+    rebuild.main(["mine", "--experiments_dir", str(tmp_path / "experiments")])
     assert f"as it was, it is {path}.before\n" in capsys.readouterr().out
     assert path.read_bytes() == made
     assert path.with_name("policy.json.before").read_text() == "{"
@@ -109,7 +110,7 @@ def test_the_run_goes_on_after_it(tmp_path):
     for part in range(2):
         run(tmp_path / "two", iterations=2 + part)
         lose(tmp_path / "two")
-        rebuild_command.rebuild(tmp_path / "two" / "experiments" / "mine")
+        rebuild.rebuild(tmp_path / "two" / "experiments" / "mine")
     one, two = files(tmp_path / "one"), files(tmp_path / "two")
     assert one.keys() == two.keys()
     other_paths = {"experiments/mine/config.json"}
@@ -125,7 +126,7 @@ def test_a_reply_that_is_missing_is_said_and_nothing_is_replaced(tmp_path):
     journal.close()
     before = (tmp_path / "policies" / "policy.json").read_bytes()
     with pytest.raises(EngineAccessError, match="does not hold what paid said to this request of the critic"):
-        rebuild_command.rebuild(folder)
+        rebuild.rebuild(folder)
     assert [path.name for path in (tmp_path / "policies").iterdir()] == ["policy.json"]
     assert (tmp_path / "policies" / "policy.json").read_bytes() == before
 
@@ -136,16 +137,16 @@ def test_what_comes_out_otherwise_is_said(tmp_path):
     journal.finish(1, journal.finished()[1] | {"avg_reward": 1000.0})
     journal.close()
     with pytest.raises(FileFormatError, match=r"iteration 1 of experiment mine does not come out .* avg_reward is "):
-        rebuild_command.rebuild(folder)
+        rebuild.rebuild(folder)
 
 
 def test_without_a_journal_nothing_can_be_rebuilt(tmp_path):
     with pytest.raises(FileFormatError, match="there is no journal"):
-        rebuild_command.rebuild(tmp_path / "mine")
+        rebuild.rebuild(tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
     Journal(tmp_path / "mine" / "journal.sqlite").close()
     with pytest.raises(ConfigError, match="no iteration is finished"):
-        rebuild_command.rebuild(tmp_path / "mine")
+        rebuild.rebuild(tmp_path / "mine")
 
 
 def test_a_run_without_its_journal_does_not_begin_again_behind_the_users_back(tmp_path):

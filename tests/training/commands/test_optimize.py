@@ -20,7 +20,7 @@ NUMBERS = {"one": "1", "two": "2", "three": "3", "four": "4"}
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A model that answers with the digit only if its prompt says so, and a writer that learns to say so."""
-    path = Path(__file__).parents[1] / "support" / "chat_server.py"
+    path = Path(__file__).parents[2] / "support" / "chat_server.py"
     spec = importlib.util.spec_from_file_location("chat_server", path)
     assert spec
     assert spec.loader
