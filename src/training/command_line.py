@@ -61,7 +61,7 @@ def add_model(parser: argparse.ArgumentParser, model: type[BaseModel], *, leave_
         choices = [value for kind in types if get_origin(kind) is Literal for value in get_args(kind)]
         convert = float if float in types else int if int in types else str
         if alone:
-            settings["help"] = f"{field.description} (a JSON object, such as {_example(models[0])})"
+            settings["help"] = f"{field.description or ''} (a JSON object, such as {_example(models[0])})".strip()
             parser.add_argument(f"--{name}", type=str, metavar="JSON", **settings)
             continue
         metavar = "{" + ",".join(map(str, choices)) + "}" if choices else convert.__name__.upper()

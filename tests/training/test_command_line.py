@@ -12,7 +12,12 @@ from training.command_line import Parser, add_model, exit_code
 
 
 class Inner(BaseModel):
+    name: Literal["inner"] = "inner"
     width: Annotated[float, Field(description="in 100 % of px")] = 2.5
+
+
+class Rates(BaseModel):
+    rate: float = 0.1
 
 
 class Settings(BaseModel):
@@ -22,12 +27,13 @@ class Settings(BaseModel):
     loud: bool = True
     hidden: int = 0
     inner: Inner = Inner()
+    rates: Rates = Rates()
 
 
 @pytest.fixture
 def parser():
     made = Parser(prog="it")
-    add_model(made, Settings, leave_out=("hidden",))
+    add_model(made, Settings, leave_out=("hidden", "name"))
     return made
 
 
@@ -42,6 +48,8 @@ def test_help_tells_meaning_default_and_choices(parser):
     assert "--width FLOAT in 100 % of px (default: 2.5)" in text
     assert "--kind {a,b}" in text
     assert "--hidden" not in text
+    assert "--rates JSON" in text
+    assert '(a JSON object, such as {"rate": 0.1})' in text
 
 
 def test_a_wrong_flag_is_one_line(parser, capsys):
