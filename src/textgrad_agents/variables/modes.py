@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Self
 
-F = TypeVar("F", bound=Callable[..., Any])
+from textgrad_agents.variables.scope import Scope
 
 _recording: ContextVar[tuple[bool, ...]] = ContextVar("textgrad_agents_recording", default=(True,))
 """The modes entered in this context, the one in force last."""
@@ -20,7 +17,7 @@ def is_recording() -> bool:
     return _recording.get()[-1]
 
 
-class Mode:
+class Mode(Scope):
     """A mode as a context manager (sync or async) and as a decorator (of sync or async functions)."""
 
     def __init__(self, *, recording: bool) -> None:
@@ -34,32 +31,6 @@ class Mode:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         _recording.set(_recording.get()[:-1])
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
-
-    def __call__(self, function: F) -> F:
-        """`function` run in this mode."""
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def run_async(*args: Any, **kwargs: Any) -> Any:
-                with self:
-                    return await function(*args, **kwargs)
-
-            return cast("F", run_async)
-
-        @functools.wraps(function)
-        def run(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return function(*args, **kwargs)
-
-        return cast("F", run)
 
 
 def train_mode() -> Mode:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import itertools
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Self
 
 from textgrad_agents.errors import GraphError
 from textgrad_agents.session import current_session
 from textgrad_agents.variables.call import CallID, Input, OpCall
-
-F = TypeVar("F", bound=Callable[..., Any])
+from textgrad_agents.variables.scope import Scope
 
 
 class _Run:
@@ -42,45 +37,7 @@ _open_calls: ContextVar[tuple[CallID, ...]] = ContextVar("textgrad_agents_open_c
 """What `op_call` opened in this context, once for each time it was entered."""
 
 
-class _Scope(ABC):
-    """Something to be inside of: ``[async] with scope:``, or a decorator of sync or async functions."""
-
-    @abstractmethod
-    def __enter__(self) -> Self: ...
-
-    @abstractmethod
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
-
-    def __call__(self, function: F) -> F:
-        """`function` (sync or async) inside of it."""
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def run_async(*args: Any, **kwargs: Any) -> Any:
-                with self:
-                    return await function(*args, **kwargs)
-
-            return cast("F", run_async)
-
-        @functools.wraps(function)
-        def run(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return function(*args, **kwargs)
-
-        return cast("F", run)
-
-
-class compute_graph(_Scope):
+class compute_graph(Scope):
     """Opens a run: ``[async] with compute_graph():`` or ``@compute_graph()``. Inside an open run it changes nothing."""
 
     def __enter__(self) -> Self:
@@ -94,7 +51,7 @@ class compute_graph(_Scope):
         _runs.set(_runs.get()[:-1])
 
 
-class op_call(_Scope):
+class op_call(Scope):
     """Gives code that is no op an identity of its own within the run, which `get_call_id` then tells.
 
     Inside the forward of an op, or another `op_call`, it changes nothing.

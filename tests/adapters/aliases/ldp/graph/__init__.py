@@ -1,6 +1,7 @@
 from ldp.shims_of_objects import OpCtx
 from textgrad_agents.memory import Memory
 from textgrad_agents.ops import ConfigOp, FxnOp, IdentityOp, LLMCallOp, Op, PromptOp, StopGradOp
+from textgrad_agents.ops.embedding import EmbeddingOp
 from textgrad_agents.ops.memory import MemoryOp
 from textgrad_agents.ops.squared_error import MSELossOp
 from textgrad_agents.variables import (
@@ -19,6 +20,7 @@ from textgrad_agents.variables.modes import _recording
 __all__ = [
     "CallID",
     "ConfigOp",
+    "EmbeddingOp",
     "FxnOp",
     "IdentityOp",
     "LLMCallOp",
