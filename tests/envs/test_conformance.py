@@ -25,6 +25,7 @@ from textgrad_agents.errors import EnvError
         {"name": "pistonball", "num_pistons": 4, "max_cycles": 40},
         {"name": "pistonball", "num_pistons": 3, "max_cycles": 9, "action_mode": "continuous", "field_of_view": None},
         {"name": "pistonball", "num_pistons": 2, "random_drop": False, "pistons_start_low": True},
+        {"name": "pistonball", "num_pistons": 3, "max_cycles": 9, "observation": "compact"},
     ],
 )
 def test_our_environments_keep_the_contract(parameters: dict[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,11 @@ pytest.importorskip("peft")
 
 from local_models import write_piston_model
 
+from envs.pistonball import PistonballEnvironment
 from textgrad_agents.policy import read_policy_file
 from training import EpisodeLoader, TrainingConfig
+from training.numeric.tiny.data import draw_example
+from training.numeric.tiny.tokenizer import CHARACTERS
 from training.small_models import chosen, with_defaults
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
@@ -87,6 +92,21 @@ def test_what_was_given_stays() -> None:
 def test_episodes_are_compared_in_equal_groups(episodes: int, alike: int, batch: int) -> None:
     config = TrainingConfig(**with_defaults(TINY | {"trajectories_per_iteration": episodes}))
     assert (config.siblings, config.mini_batch_size) == (alike, batch)
+
+
+def test_the_built_in_model_was_taught_this_form() -> None:
+    """Each character is a token of its own, and what it saw before looks like what pistons are told."""
+    table = PistonballEnvironment(num_pistons=10, observation="compact")
+    table.reset(0)
+    told = {table.observe(agent) for agent in table.agents}
+    assert set("".join(told) + "dsu.") <= set(CHARACTERS)
+    chance = random.Random(0)
+    examples = [draw_example(chance) for _ in range(2000)]
+    moves = [example for example in examples if example.task.endswith(":")]
+    assert {example.reply for example in moves} == set("dsu")
+    form = re.compile(r"[+-]\d[+-]\d\d{3}:")
+    assert all(form.fullmatch(example.task) for example in moves)
+    assert any(form.fullmatch(text) for text in told)
 
 
 @pytest.mark.parametrize(
