@@ -32,7 +32,6 @@ _runs: ContextVar[tuple[_Run, ...]] = ContextVar("textgrad_agents_runs", default
 current_call: ContextVar[OpCall | None] = ContextVar("textgrad_agents_call", default=None)
 """The op call whose forward is running."""
 
-
 _open_calls: ContextVar[tuple[CallID, ...]] = ContextVar("textgrad_agents_open_calls", default=())
 """What `op_call` opened in this context, once for each time it was entered."""
 
@@ -57,12 +56,16 @@ class op_call(Scope):
     Inside the forward of an op, or another `op_call`, it changes nothing.
 
     Raises:
-        GraphError: when it is entered and no run is open.
+        GraphError: it is entered outside of all that, and no run is open.
     """
 
     def __enter__(self) -> Self:
-        run, calls, call = _run(), _open_calls.get(), current_call.get()
-        _open_calls.set((*calls, calls[-1] if calls else run.next_call() if call is None else call.call_id))
+        calls, call = _open_calls.get(), current_call.get()
+        if call is not None:
+            call_id = call.call_id
+        else:
+            call_id = calls[-1] if calls else _run().next_call()
+        _open_calls.set((*calls, call_id))
         return self
 
     def __exit__(

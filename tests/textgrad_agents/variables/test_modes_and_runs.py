@@ -191,3 +191,4 @@ def test_inside_an_op_the_identity_is_that_of_its_call() -> None:
         first, second = FxnOp(told)(1).value
         assert get_call_id() == outer
     assert first == second != outer
+    assert len(set(FxnOp(told)(1).value)) == 1  # also where no run is open
