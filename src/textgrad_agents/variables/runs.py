@@ -61,10 +61,7 @@ class op_call(Scope):
 
     def __enter__(self) -> Self:
         calls, call = _open_calls.get(), current_call.get()
-        if call is not None:
-            call_id = call.call_id
-        else:
-            call_id = calls[-1] if calls else _run().next_call()
+        call_id = call.call_id if call is not None else calls[-1] if calls else _run().next_call()
         _open_calls.set((*calls, call_id))
         return self
 
