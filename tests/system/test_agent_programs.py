@@ -158,6 +158,12 @@ class MyAgent(Agent[MyComplexState]):
 """
 
 
+@pytest.fixture(autouse=True)
+def own_agents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agents that a program defines are known by their names as long as the program runs."""
+    monkeypatch.setattr(Agent, "registry", dict(Agent.registry))
+
+
 def run(program: str, names: dict[str, Any] | None = None) -> dict[str, Any]:
     """Run a program as a notebook would, with ``await`` outside functions; gives its names."""
     lines = [RENAMED.get(line, line) for line in program.splitlines()]

@@ -43,8 +43,8 @@ def copied(value: Any, instead: Callable[[Variable[Any]], Any]) -> Any:
 
 
 def value_if_there(variable: Variable[Any]) -> Any:
-    """The value, or the Variable itself while its value is being computed."""
-    return variable if variable.is_pending else variable.value
+    """The value, or the Variable itself while its value is being computed, or if that failed."""
+    return variable.value if variable.is_there else variable
 
 
 def value_of(variable: Variable[Any]) -> Any:

@@ -127,7 +127,7 @@ class Op:
         needs_grad = waiting = False
         for _, variable in inputs:
             needs_grad = needs_grad or variable.requires_grad
-            waiting = waiting or variable.is_pending
+            waiting = waiting or not variable.is_there  # what failed is told where the result is read
 
         value, pending = None, None
         if waiting:

@@ -69,6 +69,11 @@ class Pending:
         """True if the value or an exception is there."""
         return self._future.done()
 
+    def succeeded(self) -> bool:
+        """True if the value is there."""
+        future = self._future
+        return future.done() and not future.cancelled() and future.exception() is None
+
     def result(self) -> Any:
         """Wait for the value.
 

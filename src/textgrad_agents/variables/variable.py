@@ -117,6 +117,11 @@ class Variable(Generic[T]):
         """True while the value is being computed."""
         return self._pending is not None and not self._pending.done()
 
+    @property
+    def is_there(self) -> bool:
+        """True if reading the value neither waits nor fails."""
+        return self._pending is None or self._pending.succeeded()
+
     def is_pending_on(self, loop: AbstractEventLoop | None) -> bool:
         """True while the value is being computed by `loop`."""
         return self._pending is not None and self._pending.loop is loop and not self._pending.done()

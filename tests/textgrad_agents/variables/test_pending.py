@@ -267,6 +267,15 @@ def test_an_error_of_an_input_reaches_everything_made_from_it() -> None:
     assert any("in fail" in note for note in caught.value.__notes__)
 
 
+def test_an_input_that_has_failed_already_is_told_where_the_result_is_read() -> None:
+    failed = fail(leaf())
+    with pytest.raises(ZeroDivisionError):
+        _ = failed.value
+    for result in (slow(failed), double(failed)):
+        with pytest.raises(ZeroDivisionError, match="no 1"):
+            _ = result.value
+
+
 def test_a_program_error_in_a_plain_op_is_raised_at_the_call() -> None:
     @op
     def broken(x: float) -> float:
