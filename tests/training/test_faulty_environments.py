@@ -24,7 +24,11 @@ ODD = environment_seed((0, "train", 0, 1))  # of episode 1 in iteration 0
 def config(where: Path, **given: Any) -> TrainingConfig:
     settings: dict[str, Any] = {"num_iterations": 2, "gate": "mean", "gate_episodes": 2, "save_gif": False}
     return TrainingConfig(
-        environment={"name": "lamps", "max_cycles": 6}, experiments_dir=where, exp_name="x", **(settings | given)
+        environment={"name": "lamps", "max_cycles": 6},
+        experiments_dir=where,
+        exp_name="x",
+        policy_path=where / "policy.json",
+        **(settings | given),
     )
 
 
