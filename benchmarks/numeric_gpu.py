@@ -38,7 +38,7 @@ from training.numeric.batch import micro_batches
 from training.numeric.descent import Descent
 from training.numeric.forward import Forward
 from training.numeric.rows import Row
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 SHAPE: dict[str, Any] = {
     "hidden_size": 896,

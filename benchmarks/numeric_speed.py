@@ -35,7 +35,7 @@ from training.numeric.algorithms import ALGORITHMS
 from training.numeric.batch import micro_batches, step_loss
 from training.numeric.forward import Forward
 from training.numeric.rows import Row
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 GROUPS, MEMBERS = 8, 16
 SHAPES = {"prompt 64, completion ≤ 64": (64, 64), "prompt 256, completion ≤ 32": (256, 32)}

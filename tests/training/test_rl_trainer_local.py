@@ -16,7 +16,7 @@ from textgrad_agents.messages import user
 from textgrad_agents.servers import LocalTrainingServer, TrainableModel
 from training import EvalCallback, ModelCheckpointer, RecallBuffer, RLTrainer
 from training.numeric.learner import LoraLearner
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 QUESTION = (user("Say something."),)

@@ -18,7 +18,7 @@ from training.numeric.forward import Forward
 from training.numeric.loss import cross_entropy, importance_ratio, negative_entropy, policy_loss, reference_kl
 from training.numeric.prefix import Bin, Layout, bins, lay_out, length
 from training.numeric.rows import Row
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)

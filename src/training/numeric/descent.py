@@ -22,7 +22,7 @@ from training.numeric.loss import divergence
 from training.numeric.ranks import share, sum_gradients, sum_numbers
 from training.numeric.rows import Row
 from training.numeric.scores import ModelScores
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 
 @dataclass(slots=True)

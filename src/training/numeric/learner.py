@@ -24,8 +24,8 @@ from training.numeric.descent import Descent, Outcome
 from training.numeric.groups import MovingBaselines, advantages
 from training.numeric.reading import episode_id, rows_of
 from training.numeric.rows import Row
-from training.numeric.settings import NumericConfig
 from training.numeric.staleness import fresh
+from training.numeric_config import NumericConfig
 
 BROKEN_UPDATES = 3
 """Updates in a row without a finite loss and gradient, after which learning stops."""

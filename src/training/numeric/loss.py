@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.numeric.settings import Kind, Level
+from training.numeric_config import Kind, Level
 
 LOG_RATIO_BOUND = 20.0
 

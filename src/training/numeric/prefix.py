@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.numeric.rows import Row
-from training.numeric.settings import LayoutName
+from training.numeric_config import LayoutName
 
 Tree = tuple[int, ...]
 Bin = tuple[Tree, ...]

@@ -21,7 +21,7 @@ from textgrad_agents.seeds import text_hash
 from training.numeric.batch import micro_batches
 from training.numeric.forward import Forward
 from training.numeric.rows import Row
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 Logprobs = list[NDArray[np.float32]]
 """One array `(A,)` per row, nats; 0 where the mask is False."""

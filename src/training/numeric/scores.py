@@ -11,7 +11,7 @@ from textgrad_agents.engines.local import LocalModel
 from training.numeric.components import Arrays
 from training.numeric.rescore import rescore
 from training.numeric.rows import Row
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from training.numeric.batch import micro_batches, step_loss
 from training.numeric.forward import Forward
 from training.numeric.groups import advantages
 from training.numeric.rows import Row
-from training.numeric.settings import AlgorithmName, NumericConfig
+from training.numeric_config import AlgorithmName, NumericConfig
 
 POLICY_GRADIENT = ["reinforce", "rloo", "grpo", "dr_grpo", "dapo", "ppo", "cispo", "gspo"]
 

@@ -21,7 +21,7 @@ from training.numeric.components import Weights
 from training.numeric.forward import Forward
 from training.numeric.prefix import bins, lay_out, length
 from training.numeric.rows import Row
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 LAYOUTS: list[dict[str, Any]] = [
     {"layout": "padded", "token_budget": 10_000},

@@ -24,7 +24,7 @@ from training.export import load_episode, write_episode
 from training.gate import AlwaysAccept
 from training.judging import EpisodeCritic
 from training.numeric.learner import LoraLearner
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 from training.paradigms import ParadigmEvaluator
 from training.rollout import rollout
 from training.textual import TextualLearner

@@ -24,7 +24,7 @@ from training.numeric.graph import episode_of
 from training.numeric.learner import LoraLearner
 from training.numeric.ranking import rank
 from training.numeric.reading import rows_of
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 OPTIONS = GenerateOptions(temperature=1.0, max_tokens=6)
 

@@ -26,7 +26,7 @@ from training.numeric.algorithms import ALGORITHMS
 from training.numeric.learner import LoraLearner
 from training.numeric.reading import rows_of
 from training.numeric.rescore import rescore
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 PROMPT = (5, 9, 40, 7, 12)
 GOOD, BAD = (33, 8, 21), (50, 51)

@@ -19,7 +19,7 @@ from training.numeric.batch import micro_batches, step_loss
 from training.numeric.components import Component, Weights, ones
 from training.numeric.forward import Forward
 from training.numeric.rows import Row
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -15,7 +15,7 @@ import asyncio, json, sys
 import torch, torch.distributed as dist
 from test_learner import learn, model_with, recorded, weights
 from training.numeric.learner import LoraLearner
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 torch.set_num_threads(1)
 rank, world, store, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]

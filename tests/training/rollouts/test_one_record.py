@@ -21,7 +21,7 @@ from textgrad_agents.tools import Tool
 from training.gate import AlwaysAccept
 from training.judging import EpisodeCritic
 from training.numeric.learner import LoraLearner
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 from training.paradigms import ParadigmEvaluator
 from training.rollouts import RolloutManager
 from training.textual import TextualLearner

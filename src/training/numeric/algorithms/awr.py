@@ -11,7 +11,7 @@ import numpy as np
 
 from training.numeric.components import Algorithm, Component, Scores, Weights, ones, tokens
 from training.numeric.rows import Row
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 BOUND = 20.0
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from training.numeric.components import Algorithm, Component, Scores, Weights
 from training.numeric.rows import Group, Row
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 
 def pairs(rows: Sequence[Row]) -> tuple[tuple[int, int], ...]:

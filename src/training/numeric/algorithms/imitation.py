@@ -14,7 +14,7 @@ import numpy as np
 
 from training.numeric.components import Algorithm, Component, Fill, Scores, Weights, tokens
 from training.numeric.rows import Group, Row
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 
 def _best(rewards: Sequence[float], config: NumericConfig) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from training.numeric.components import Algorithm, Component, Scores, Weights, advantages, bonus, ones, penalty
 from training.numeric.rows import Row
-from training.numeric.settings import NumericConfig
+from training.numeric_config import NumericConfig
 
 
 def fill(rows: Sequence[Row], config: NumericConfig, scores: Scores) -> Weights:
