@@ -23,10 +23,15 @@ def ask(url: str, text: str) -> str:
         return json.load(response)["choices"][0]["message"]["content"]
 
 
+def hear_ctrl_c() -> None:
+    """What a shell starts in the background does not hear Ctrl-C, and neither would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_a_script_is_served_until_ctrl_c(tmp_path: Path) -> None:
     (tmp_path / "replies.json").write_text('{"weather": "rain", "time": "noon"}')
     command = [sys.executable, "-c", START, "scripted", "--replies", str(tmp_path / "replies.json"), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
     assert process.stdout is not None
     first = process.stdout.readline()
     assert first.startswith("serving scripted at http://127.0.0.1:")

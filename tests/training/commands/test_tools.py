@@ -34,11 +34,21 @@ def say(words: str, state) -> str:
 '''
 
 
+def hear_ctrl_c() -> None:
+    """What a shell starts in the background does not hear Ctrl-C, and neither would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def running(*arguments: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command at work, and the line that it printed."""
     process = subprocess.Popen(
-        [*COMMAND, *arguments, "--port", "0"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *arguments, "--port", "0"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
     )
     assert process.stdout is not None
     try:
