@@ -1,36 +1,17 @@
 """Training any PettingZoo game from the command line."""
 
-import importlib.util
 import json
-import os
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "src" / "train_env.py"
 QUICK = ["--num_iterations", "1", "--trajectories_per_iteration", "1", "--gate", "none", "--progress", "none"]
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(script):
     """Runs the script's main in an empty folder; gives exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.endswith("_API_KEY"):
-            monkeypatch.delenv(name)
-    spec = importlib.util.spec_from_file_location("train_env", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-
-    def call(*arguments):
-        try:
-            code = script.main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return call
+    return script("train_env")
 
 
 def episode(path="experiments/tictactoe_exp"):

@@ -1,40 +1,22 @@
 """Training on mathematics from the command line: in words, in weights, in both."""
 
-import importlib.util
 import json
-import os
 import re
 from pathlib import Path
 
 import pytest
 from local_models import character_tokenizer, tiny_module
 
-SCRIPT = Path(__file__).parents[2] / "src" / "train_math.py"
+ROOT = Path(__file__).parents[2]
 QUICK = ["--num_iterations", "1", "--trajectories_per_iteration", "2", "--per_episode", "2", "--gate_episodes", "1"]
 QUICK += ["--size", "20", "--progress", "none"]
 EXPERIMENT = Path("experiments/math_exp")
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(script):
     """Runs the script's main in an empty folder; gives exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.endswith("_API_KEY"):
-            monkeypatch.delenv(name)
-    spec = importlib.util.spec_from_file_location("train_math", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-
-    def call(*arguments):
-        try:
-            code = script.main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return call
+    return script("train_math")
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +113,8 @@ def test_words_and_weights_each_add_to_the_built_in_model(run):
 
 
 def test_the_published_prompt_and_adapter_do_what_their_description_says(run):
-    root = SCRIPT.parents[1]
-    flags = ["--config", root / "policies/math/config.json", "--base_model", root / "policies/math/tiny"]
-    flags += ["--policy_path", root / "policies/math/policy.json", "--split", "test", "--evaluate", 12]
+    flags = ["--config", ROOT / "policies/math/config.json", "--base_model", ROOT / "policies/math/tiny"]
+    flags += ["--policy_path", ROOT / "policies/math/policy.json", "--split", "test", "--evaluate", 12]
     code, out, _ = run(*flags)
     assert code == 0
     mean = float(re.search(r"12 episodes: mean ([0-9.]+)", out)[1])
