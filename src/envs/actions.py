@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, cast
@@ -67,9 +68,9 @@ class _NamedActions(ActionSpace):
         """Read a reply; an unreadable one gives the neutral action with `parsed` False."""
         return self._exact.get(reply) or self._read_json(reply) or self._read_first_line(reply) or self._unreadable
 
+    @abstractmethod
     def _of_number(self, number: float) -> ParsedAction | None:
         """The action of a number, None if it is not legal."""
-        raise NotImplementedError
 
     def _of_word(self, word: str) -> ParsedAction | None:
         """The action that a number or name alone stands for."""

@@ -7,6 +7,7 @@ no problem is in two splits, whatever their seeds.
 from __future__ import annotations
 
 import random
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, get_args
 
@@ -61,9 +62,9 @@ class GeneratedDataset(TaskDataset[CalculatorEnv]):
         self.seed = seed
         self.config = _EXACT if config is None else read_config(config)
 
+    @abstractmethod
     def make(self, level: int, chance: random.Random) -> Problem:
         """A problem of a level."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return self.size
